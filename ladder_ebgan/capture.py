@@ -1,0 +1,26 @@
+"""How a pure function of tensors is run: as it is, or compiled.
+
+A step takes its noise, batch and margin as arguments and branches on no data, so that it can be compiled whole.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiler_missing(device: torch.device) -> str | None:
+    """Return why functions cannot be compiled for `device` on this machine, or None if they can."""
+    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        return "no C++ compiler was found (g++, or the one that CXX names)"
+    return None
+
+
+def prepared(function: Callable[P, R], compiled: bool) -> Callable[P, R]:
+    """Return `function` itself, or its compiled form, which gives the same values up to rounding."""
+    return torch.compile(function, dynamic=False, fullgraph=True) if compiled else function

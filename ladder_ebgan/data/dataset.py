@@ -1,0 +1,205 @@
+"""What a data set is to everything else: images in [0, 1], class indices, and a fingerprint of both."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ladder_ebgan.errors import UsageError
+
+_LARGEST_EXACT_FLOAT = 2**53  # beyond it a float label no longer names one integer
+
+
+class RawArrays(NamedTuple):
+    """The four arrays as a file holds them, before anything is checked or scaled."""
+
+    train_images: NDArray[Any]
+    train_labels: NDArray[Any]
+    test_images: NDArray[Any]
+    test_labels: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test images with their labels; `make_dataset` builds one from checked arrays.
+
+    Images are flat, since the networks are permutation invariant; `image_shape` is what they are drawn with.
+    """
+
+    name: str  # short enough and plain enough for the name of a folder
+    description: str  # one line: the source
+    train_images: NDArray[np.float32]  # [n_train, features], in [0, 1]
+    train_labels: NDArray[np.int64]  # [n_train], class indices 0 .. n_classes - 1
+    test_images: NDArray[np.float32]  # [n_test, features]
+    test_labels: NDArray[np.int64]  # [n_test]
+    classes: tuple[int | str, ...]  # the original label of each class index, sorted
+    image_shape: tuple[int, ...]  # (28, 28), or (features,) where the data has no image shape
+    fingerprint: str  # SHA-256 of the content; name, path and compression have no part in it
+
+    @property
+    def n_features(self) -> int:
+        """Number of pixels of an image."""
+        return int(self.train_images.shape[1])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of different labels of the training images."""
+        return len(self.classes)
+
+
+def make_dataset(name: str, description: str, arrays: RawArrays, source: str) -> Dataset:
+    """Return the data set of four raw arrays; `source` begins the message of every UsageError.
+
+    Images are `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`: floats in [0, 1],
+    booleans, or integers in 0..255, which are divided by 255. Labels are integers, booleans (0 and 1), floats
+    without a fraction, or text; class indices follow their sorted order.
+    """
+    train_images = _scaled_images(arrays.train_images, f"{source}: the training images")
+    test_images = _scaled_images(arrays.test_images, f"{source}: the test images")
+    train_shape, test_shape = train_images.shape[1:], test_images.shape[1:]
+    if train_shape != test_shape:
+        raise UsageError(
+            f"{source}: a training image has shape {_sizes(train_shape)} and a test image "
+            f"{_sizes(test_shape)}; the two must be the same"
+        )
+    train_values = _label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
+    test_values = _label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
+    classes, train_labels = np.unique(train_values, return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(
+            f"{source}: every training label is {classes[0].item()!r}; there must be two classes or more"
+        )
+    checked = RawArrays(
+        train_images.reshape(len(train_images), -1),
+        train_labels.astype(np.int64),
+        test_images.reshape(len(test_images), -1),
+        _class_indices(test_values, classes, source),
+    )
+    class_values = tuple(classes.tolist())
+    fingerprint = _fingerprint(train_shape, class_values, checked)
+    return Dataset(name, description, *checked, class_values, train_shape, fingerprint)
+
+
+def describe(dataset: Dataset) -> dict[str, object]:
+    """Return what `ladder-ebgan data describe` says of a data set, ready for JSON."""
+    n_train_of_class = np.bincount(dataset.train_labels, minlength=dataset.n_classes).tolist()
+    n_test_of_class = np.bincount(dataset.test_labels, minlength=dataset.n_classes).tolist()
+    both = (dataset.train_images, dataset.test_images)
+    return {
+        "name": dataset.name,
+        "description": dataset.description,
+        "n_train": len(dataset.train_labels),
+        "n_test": len(dataset.test_labels),
+        "n_features": dataset.n_features,
+        "image_shape": list(dataset.image_shape),
+        "n_classes": dataset.n_classes,
+        "classes": [
+            {"label": label, "n_train": n_train, "n_test": n_test}
+            for label, n_train, n_test in zip(dataset.classes, n_train_of_class, n_test_of_class, strict=True)
+        ],
+        "pixel_range": [
+            min(float(images.min()) for images in both),
+            max(float(images.max()) for images in both),
+        ],
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _scaled_images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
+    if images.ndim not in {2, 3, 4}:
+        raise UsageError(
+            f"{what} have shape {_sizes(images.shape)}; they must be "
+            "[n, features], [n, height, width] or [n, height, width, channels]"
+        )
+    if images.size == 0:
+        raise UsageError(f"{what} are empty (shape {_sizes(images.shape)}); at least one image is needed")
+    if images.dtype.kind not in "buif":
+        raise UsageError(f"{what} are of type {images.dtype}; they must be floats, integers or booleans")
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise UsageError(f"{what} contain NaN or infinite pixels; every pixel must lie in [0, 1]")
+    lowest, highest = images.min().item(), images.max().item()
+    if images.dtype.kind in "bf":
+        if not 0 <= lowest <= highest <= 1:
+            raise UsageError(f"{what} are floats in [{lowest}, {highest}]; they must lie in [0, 1]")
+        return np.ascontiguousarray(images, dtype=np.float32)
+    if not 0 <= lowest <= highest <= 255:
+        raise UsageError(f"{what} are integers in [{lowest}, {highest}]; they must lie in 0..255")
+    if highest == 1:  # dividing by 255 would leave images that are black to the eye, without a word
+        raise UsageError(
+            f"{what} are integers in [0, 1], but integers are divided by 255; "
+            "to mean 0 and 1, store booleans or floats"
+        )
+    scaled = np.ascontiguousarray(images, dtype=np.float32)
+    scaled /= 255
+    return scaled
+
+
+def _label_values(labels: NDArray[Any], n_images: int, what: str) -> NDArray[Any]:
+    """Return labels as int64 or text."""
+    if labels.ndim != 1:
+        raise UsageError(f"{what} have shape {_sizes(labels.shape)}; they must be [n], one label for each image")
+    if len(labels) != n_images:
+        raise UsageError(f"{what} are {len(labels)} for {n_images} images; there must be one for each image")
+    kind = labels.dtype.kind
+    if kind == "U":
+        return labels
+    if kind not in "buif":
+        raise UsageError(f"{what} are of type {labels.dtype}; they must be integers or text")
+    if kind == "f":
+        with np.errstate(over="ignore"):  # of a long double: infinity is refused below like any other
+            labels = labels.astype(np.float64)
+        integral = (np.rint(labels) == labels) & (np.abs(labels) <= _LARGEST_EXACT_FLOAT)  # NaN is neither
+        if not integral.all():
+            raise UsageError(f"{what} contain {labels[~integral][0].item()}; they must be integers or text")
+    if kind == "u" and labels.max() > np.iinfo(np.int64).max:
+        raise UsageError(f"{what} contain {labels.max().item()}; integers must be below 2**63")
+    return labels.astype(np.int64)
+
+
+def _class_indices(values: NDArray[Any], classes: NDArray[Any], source: str) -> NDArray[np.int64]:
+    if values.dtype.kind != classes.dtype.kind:
+        kinds = {"i": "numbers", "U": "text"}
+        raise UsageError(
+            f"{source}: training labels are {kinds[classes.dtype.kind]} and test labels "
+            f"{kinds[values.dtype.kind]}; they must be of one kind"
+        )
+    indices = np.searchsorted(classes, values).clip(max=len(classes) - 1)
+    unseen = np.unique(values[classes[indices] != values]).tolist()
+    if unseen:
+        listed = ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+        raise UsageError(
+            f"{source}: test labels {listed} never occur in training; "
+            "every test label must be the label of a training image"
+        )
+    return indices.astype(np.int64)
+
+
+def _fingerprint(image_shape: tuple[int, ...], classes: tuple[int | str, ...], arrays: RawArrays) -> str:
+    """Return the SHA-256 of sizes and classes as JSON, then the arrays, little-endian on any machine."""
+    header = {
+        "n_train": len(arrays.train_labels),
+        "n_test": len(arrays.test_labels),
+        "image_shape": image_shape,
+        "classes": classes,
+    }
+    digest = hashlib.sha256(json.dumps(header).encode())
+    digest.update(_pixel_bytes(arrays.train_images))
+    digest.update(arrays.train_labels.astype("<i8").tobytes())
+    digest.update(_pixel_bytes(arrays.test_images))
+    digest.update(arrays.test_labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _pixel_bytes(images: NDArray[np.float32]) -> bytes:
+    """Return 8-bit images as one byte a pixel, a quarter of what there is to hash, and others as float32."""
+    levels: NDArray[np.uint8] = np.rint(images * np.float32(255)).astype(np.uint8)
+    if np.array_equal(levels / np.float32(255), images):
+        return b"8-bit" + levels.tobytes()
+    return b"float" + images.astype("<f4").tobytes()
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "[" + ", ".join(str(size) for size in shape) + "]"

@@ -1,0 +1,58 @@
+"""The fully connected generator: latents in, images in [0, 1] out.
+
+Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendices C and D:
+ReLU, batch normalisation after every weight layer but the last, weights from N(0, 0.02), biases 0.
+
+Differs: the output is a sigmoid, since the ladder reads pixels in [0, 1]; normalisation has a shift and no scale,
+as appendix D has it for this model.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ladder_ebgan.layers import batch_normalize, initial_weight, replica_matmul
+
+GENERATOR_KEY = 2  # part of the key of a weight's random stream
+
+
+class Generator(nn.Module):
+    """Generators of several replicas as one batched model.
+
+    Args:
+        seeds: one a replica; the initial weights of a replica come from its own seed.
+        sizes: latent size, hidden sizes, number of features.
+        weight_std: standard deviation of the initial weights.
+        product_dtype: precision of the factors of matrix products.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        sizes: Sequence[int],
+        weight_std: float,
+        product_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.product_dtype = product_dtype
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.weight = nn.ParameterList(
+            initial_weight(seeds, (GENERATOR_KEY, layer), n_in, n_out, weight_std)
+            for layer, (n_in, n_out) in enumerate(pairs, start=1)
+        )
+        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(len(seeds), 1, n_out)) for _, n_out in pairs)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Return images `[replicas, batch, features]` for latents `[replicas, batch, latent]`.
+
+        Normalisation uses the statistics of this batch, so an image depends on the latents beside it.
+        """
+        h = latents
+        for layer, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True), start=1):
+            z = replica_matmul(h, weight, self.product_dtype)
+            if layer == len(self.weight):
+                return torch.sigmoid(z + bias)
+            h = torch.relu(batch_normalize(z) + bias)
+        raise AssertionError("a generator has at least one layer")

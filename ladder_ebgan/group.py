@@ -1,0 +1,281 @@
+"""The training of one group of replicas inside a run: its checkpoints, its learning curves, what is kept of it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ladder_ebgan._version import __version__
+from ladder_ebgan.batches import BatchStream
+from ladder_ebgan.checkpoints import checkpoint_bytes, model_bytes, restore
+from ladder_ebgan.data import Dataset, labeled_order
+from ladder_ebgan.evaluation import (
+    calibrate,
+    class_probabilities,
+    error_percent,
+    labeled_calibration,
+    unlabeled_calibration,
+    unlabeled_sample,
+)
+from ladder_ebgan.ladder import Statistics
+from ladder_ebgan.machine import Resolved
+from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe
+from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name, write_atomically
+from ladder_ebgan.streams import Stream, stream_generator
+from ladder_ebgan.training import Functions, Progress, State, initial_state, train
+
+CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long
+CURVE_SAMPLE_SIZE = 2000  # unlabelled images that the learning curves' error is measured on
+CURVE_CALIBRATION_BATCHES = 20  # unlabelled minibatches that calibrate for the curves, if any do
+GENERATED_IMAGES = 20  # kept of each replica's generator
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """The training and test images and labels as tensors on the device."""
+
+    train_images: Tensor  # [n_train, features]
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+def load_onto(device: torch.device, dataset: Dataset) -> DeviceData:
+    """Copy a data set to the device."""
+    arrays = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
+    return DeviceData(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A group has made a step."""
+
+    group: Group
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class CurveMeasured:
+    """Points of the learning curves, one a replica."""
+
+    points: list[CurvePoint]
+
+
+class GroupJob:
+    """The training of one group: its state and data, and what is written to the run folder on the way."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        group: Group,
+        recipe: Recipe,
+        dataset: Dataset,
+        data: DeviceData,
+        resolved: Resolved,
+    ) -> None:
+        self.folder, self.group, self.recipe = folder, group, recipe
+        self.dataset, self.data, self.resolved = dataset, data, resolved
+        self.settings: LadderSettings = recipe.settings(group.model)
+        self.seeds = [replica.seed for replica in group.replicas]
+        orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(self.seeds)}
+        self.subsets = [orders[replica.seed][: replica.labels] for replica in group.replicas]
+        self.identity = {"model": group.model, "replicas": [list(replica) for replica in group.replicas]}
+        self.state = self._initial_state()
+
+    def _initial_state(self) -> State:
+        n_features, n_classes = self.dataset.n_features, self.dataset.n_classes
+        device, product_dtype = self.resolved.device, self.resolved.product_dtype
+        state = initial_state(
+            self.recipe, self.group.model, self.seeds, n_features, n_classes, device, product_dtype
+        )
+        path = self.folder.checkpoint_path(self.group)
+        if path.exists():
+            restore(state, path, self.identity)
+        self.folder.cut_history(self.group, state.step)
+        return state
+
+    def train(
+        self, functions: Functions, stop_reason: Callable[[], str | None]
+    ) -> Iterator[Stepped | CurveMeasured]:
+        """Train to the end or until there is a reason to stop; a checkpoint is left either way."""
+        curve = CurveSample(self)
+        last_checkpoint, pause = time.monotonic(), CHECKPOINT_SECONDS
+        for progress in train(self.state, self._batches(), self.settings, self.group.model, functions):
+            yield Stepped(self.group, progress)
+            last = progress.step == self.settings.n_steps
+            if last or progress.step % self.recipe.training.curve_every_steps == 0:
+                points = curve.measure(progress)
+                self.folder.append_history(points)
+                yield CurveMeasured(points)
+            stopping = stop_reason() is not None
+            if last or stopping or time.monotonic() - last_checkpoint > pause:
+                started = time.monotonic()
+                content = checkpoint_bytes(self.state, self.identity)
+                write_atomically(self.folder.checkpoint_path(self.group), content)
+                last_checkpoint = time.monotonic()
+                pause = max(CHECKPOINT_SECONDS, 30 * (last_checkpoint - started))
+            if stopping:
+                return
+
+    def _batches(self) -> BatchStream:
+        latent_size = None
+        if self.group.model == "ebgan-ladder":
+            assert isinstance(self.settings, EBGANLadderSettings)
+            latent_size = self.settings.generator.latent_size
+        return BatchStream(
+            self.data.train_images,
+            self.data.train_labels,
+            self.subsets,
+            self.seeds,
+            self.recipe.training.batch_size,
+            self.state.ladder.n_units,
+            latent_size,
+        )
+
+    def finish(self) -> list[Result]:
+        """Evaluate on the test images, for the first and only time, and store everything that stays."""
+        statistics = self._evaluation_statistics()
+        probabilities = class_probabilities(self.state.ladder, statistics, self.data.test_images)
+        errors = error_percent(probabilities, self.data.test_labels).tolist()
+        generated = self._generated_images()
+        results = []
+        for r, (replica, error) in enumerate(zip(self.group.replicas, errors, strict=True)):
+            result = self._result(r, replica, error)
+            results.append(result)
+            if result.status == "diverged":
+                continue
+            name = replica_name(self.group.model, *replica)
+            arrays = {"labeled_indices": self.subsets[r], "probabilities": probabilities[r].cpu().numpy()}
+            if generated is not None:
+                arrays["generated_images"] = generated[r]
+            self.folder.save_predictions(name, arrays)
+            model = model_bytes(self.state, statistics, r, self._model_metadata(replica))
+            write_atomically(self.folder.path / "models" / f"{name}.safetensors", model)
+        self.folder.add_results(results)
+        self.folder.remove_checkpoint(self.group)
+        return results
+
+    def _evaluation_statistics(self) -> Statistics:
+        images = self.data.train_images
+        return calibrate(self.state.ladder, images, *self.calibration(at_most=len(images)))
+
+    def calibration(self, at_most: int) -> tuple[Tensor, Tensor]:
+        """Return the minibatches that calibrate the evaluation statistics: index and weight.
+
+        At most `at_most` of unlabelled images; all of the labelled ones.
+        """
+        batch_size = self.recipe.training.batch_size
+        if self.recipe.network.evaluation_statistics == "labeled":
+            return labeled_calibration(self.subsets, batch_size)
+        return unlabeled_calibration(len(self.data.train_images), self.seeds, batch_size, at_most)
+
+    @torch.no_grad()
+    def _generated_images(self) -> np.ndarray | None:
+        """Return `[replicas, images, features]` as bytes, from a whole batch for the generator's statistics."""
+        if self.state.generator is None:
+            return None
+        shape = (self.recipe.training.batch_size, self.state.generator.sizes[0])
+        latents = np.stack(
+            [
+                stream_generator(seed, Stream.EVALUATION, 2).standard_normal(shape, dtype=np.float32)
+                for seed in self.seeds
+            ]
+        )
+        images = self.state.generator(torch.from_numpy(latents).to(self.resolved.device))
+        pixels = (255 * images[:, :GENERATED_IMAGES]).nan_to_num().round().to(torch.uint8)
+        return np.asarray(pixels.cpu())
+
+    def _result(self, r: int, replica: Replica, error: float) -> Result:
+        diverged_step = int(self.state.diverged_step[r])
+        if diverged_step < 0 and np.isnan(error):
+            diverged_step = self.state.step
+        ok = diverged_step < 0
+        return Result(
+            model=self.group.model,
+            labels=replica.labels,
+            seed=replica.seed,
+            status="ok" if ok else "diverged",
+            test_error_percent=error if ok else None,
+            diverged_step=None if ok else diverged_step,
+            steps=self.state.step,
+            seconds=round(self.state.seconds / len(self.seeds), 1),
+            device=self.resolved.device_name,
+            precision=self.resolved.precision,
+            version=__version__,
+            torch_version=torch.__version__,
+        )
+
+    def _model_metadata(self, replica: Replica) -> dict[str, Any]:
+        return {
+            "model": self.group.model,
+            "labels": replica.labels,
+            "seed": replica.seed,
+            "version": __version__,
+            "torch_version": torch.__version__,
+            **self.folder.record["identity"],
+            "classes": list(self.dataset.classes),
+            "image_shape": list(self.dataset.image_shape),
+        }
+
+
+class CurveSample:
+    """The fixed images that a group's learning curves are measured on: their labels are never trained on."""
+
+    def __init__(self, job: GroupJob) -> None:
+        self.job = job
+        n_train = len(job.data.train_images)
+        samples = [
+            unlabeled_sample(subset, n_train, seed, CURVE_SAMPLE_SIZE)
+            for subset, seed in zip(job.subsets, job.seeds, strict=True)
+        ]
+        size = max(len(sample) for sample in samples)
+        padded = [np.pad(sample, (0, size - len(sample))) for sample in samples]
+        self.index = torch.from_numpy(np.stack(padded)).to(job.resolved.device)  # [replicas, size]
+        self.sizes = torch.tensor([len(sample) for sample in samples], device=job.resolved.device)
+        self.calibration = job.calibration(CURVE_CALIBRATION_BATCHES)
+
+    def measure(self, progress: Progress) -> list[CurvePoint]:
+        """Return a point for each replica; costs are those of this step's minibatch."""
+        job, costs = self.job, progress.costs
+        columns: list[Tensor | None] = [
+            costs.ladder.classification,
+            costs.ladder.denoising,
+            self._errors(),
+            costs.ladder.energy,
+            costs.energy_generated,
+            None if costs.open_hinges is None else 100 * costs.open_hinges,
+        ]
+        values = [[None] * len(job.seeds) if c is None else _numbers(c) for c in columns]
+        return [
+            CurvePoint(
+                model=job.group.model,
+                labels=replica.labels,
+                seed=replica.seed,
+                step=progress.step,
+                learning_rate=progress.learning_rate,
+                margin=progress.margin,
+                classification_cost=values[0][r],
+                denoising_cost=values[1][r],
+                unlabeled_error_percent=values[2][r],
+                energy_real=values[3][r],
+                energy_generated=values[4][r],
+                open_hinges_percent=values[5][r],
+            )
+            for r, replica in enumerate(job.group.replicas)
+        ]
+
+    def _errors(self) -> Tensor:
+        ladder, data = self.job.state.ladder, self.job.data
+        statistics = calibrate(ladder, data.train_images, *self.calibration)
+        probabilities = class_probabilities(ladder, statistics, data.train_images[self.index])
+        return error_percent(probabilities, data.train_labels[self.index], self.sizes)
+
+
+def _numbers(values: Tensor) -> list[float | None]:
+    """Return the values of the replicas, to 6 digits; None where one is not finite."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values.tolist()]

@@ -1,0 +1,41 @@
+"""Why a run should stop before its end: a signal or the time limit."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+TIME_LIMIT = "time limit"
+EXIT_CODES = {TIME_LIMIT: 75, "SIGINT": 130, "SIGTERM": 143}
+
+
+class StopRequest:
+    """Call it to learn whether to stop: None, or one of the reasons in `EXIT_CODES`."""
+
+    def __init__(self, time_limit_seconds: float | None) -> None:
+        self.deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+        self.signal_name: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the reason to stop, if there is one."""
+        if self.signal_name is None and self.deadline is not None and time.monotonic() >= self.deadline:
+            return TIME_LIMIT
+        return self.signal_name
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
+            raise KeyboardInterrupt
+        self.signal_name = signal.Signals(number).name
+
+
+@contextmanager
+def stop_request(time_limit_seconds: float | None) -> Iterator[StopRequest]:
+    """Turn Ctrl-C and SIGTERM into a request that is looked at after each step."""
+    request = StopRequest(time_limit_seconds)
+    earlier = {number: signal.signal(number, request._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,152 @@
+"""The ladder network: a classifier with a decoder that denoises every layer.
+
+Rasmus et al. 2015, "Semi-Supervised Learning with Ladder Networks", arXiv 1507.02672. Symbols as in that paper:
+`z` is a layer after batch normalisation (and noise), `h` the layer's output, `u` the signal that comes down the
+decoder, `z_hat` the denoised `z`. Layer 0 is the input, layer L the one under the softmax.
+
+Which variant it is (bottom cost only, full, Gamma, supervised) follows from the denoising weights alone: the
+decoder reaches down to the lowest layer with a weight, and the clean pass runs if a layer above 0 has one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ladder_ebgan.layers import (
+    GaussianCombinator,
+    batch_normalize,
+    initial_weight,
+    normalize,
+    replica_matmul,
+)
+
+ENCODER_KEY, DECODER_KEY = 0, 1  # parts of the key of a weight's random stream
+
+
+class Encoding(NamedTuple):
+    """What one pass of the encoder leaves behind, each `[replicas, batch, features]`."""
+
+    z: list[Tensor]  # layers 0..L, after normalisation and noise
+    z_pre: list[Tensor]  # layers 1..L before normalisation
+    logits: Tensor
+
+
+class Statistics(NamedTuple):
+    """Fixed normalisation statistics of layers 1..L for evaluation, each `[replicas, 1, features]`."""
+
+    means: list[Tensor]
+    variances: list[Tensor]
+
+
+class Ladder(nn.Module):
+    """Ladder networks of several replicas as one batched model.
+
+    Args:
+        seeds: one a replica; the initial weights of a replica come from its own seed.
+        sizes: units of the layers 0..L, classes last.
+        denoising_weights: one a layer 0..L, multiplying the mean square over units and examples.
+        input_noise, hidden_noise: standard deviation of the corruption of layer 0 and of layers 1..L.
+        product_dtype: precision of the factors of matrix products.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        sizes: Sequence[int],
+        denoising_weights: Sequence[float],
+        input_noise: float,
+        hidden_noise: float,
+        product_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.denoising_weights = tuple(denoising_weights)
+        self.noise_stds = (input_noise, *[hidden_noise] * (len(sizes) - 1))
+        self.product_dtype = product_dtype
+        replicas, top = len(seeds), len(sizes) - 1
+        weighted = [layer for layer, weight in enumerate(denoising_weights) if weight > 0]
+        self.lowest_decoded = min(weighted, default=top + 1)
+        self.needs_clean_pass = any(layer > 0 for layer in weighted)
+
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.encoder = nn.ParameterList(
+            initial_weight(seeds, (ENCODER_KEY, layer), n_in, n_out, n_in**-0.5)
+            for layer, (n_in, n_out) in enumerate(pairs, start=1)
+        )
+        self.beta = nn.ParameterList(nn.Parameter(torch.zeros(replicas, 1, n_out)) for _, n_out in pairs)
+        self.gamma = nn.Parameter(torch.ones(replicas, 1, sizes[-1]))
+        decoded = range(self.lowest_decoded, top + 1)
+        self.decoder = nn.ModuleDict({str(layer): GaussianCombinator(replicas, sizes[layer]) for layer in decoded})
+        self.decoder_weight = nn.ParameterDict(
+            {
+                str(layer): initial_weight(
+                    seeds, (DECODER_KEY, layer), sizes[layer + 1], sizes[layer], sizes[layer + 1] ** -0.5
+                )
+                for layer in decoded[:-1]
+            }
+        )
+
+    @property
+    def n_units(self) -> int:
+        """Units of all layers together: how many noise values an example takes."""
+        return sum(self.sizes)
+
+    def encode(
+        self, x: Tensor, noise: Tensor | None = None, groups: int = 1, statistics: Statistics | None = None
+    ) -> Encoding:
+        """Run the encoder.
+
+        Args:
+            x: `[replicas, batch, features]`.
+            noise: standard normal `[replicas, batch, n_units]`; None gives the clean pass.
+            groups: equal consecutive parts of the batch that are normalised separately.
+            statistics: fixed statistics for evaluation; None normalises by those of the batch.
+        """
+        noises = [None] * len(self.sizes) if noise is None else list(noise.split(self.sizes, dim=-1))
+        z = _corrupt(x, noises[0], self.noise_stds[0])
+        h, zs, zs_pre = z, [z], []
+        for layer, weight in enumerate(self.encoder, start=1):
+            z_pre = replica_matmul(h, weight, self.product_dtype)
+            if statistics is None:
+                z = batch_normalize(z_pre, groups)
+            else:
+                z = normalize(z_pre, statistics.means[layer - 1], statistics.variances[layer - 1])
+            z = _corrupt(z, noises[layer], self.noise_stds[layer])
+            h = z + self.beta[layer - 1]
+            if layer < len(self.encoder):
+                h = torch.relu(h)
+            zs.append(z)
+            zs_pre.append(z_pre)
+        return Encoding(zs, zs_pre, h * self.gamma)
+
+    def decode(self, z: Sequence[Tensor], logits: Tensor) -> dict[int, Tensor]:
+        """Denoise the layers from the top down to the lowest one with a weight.
+
+        Args:
+            z: corrupted layers 0..L, each `[replicas, batch, features]`.
+            logits: of the same pass, `[replicas, batch, classes]`.
+
+        Returns:
+            `z_hat` by layer; it is not normalised yet.
+        """
+        top = len(self.sizes) - 1
+        z_hat: dict[int, Tensor] = {}
+        for layer in range(top, self.lowest_decoded - 1, -1):
+            if layer == top:
+                u = batch_normalize(torch.softmax(logits, dim=-1))
+            else:
+                weight = self.decoder_weight[str(layer)]
+                u = batch_normalize(replica_matmul(z_hat[layer + 1], weight, self.product_dtype))
+            z_hat[layer] = self.decoder[str(layer)](z[layer], u)
+        return z_hat
+
+    def reconstruct(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Return `z_hat` of layer 0 for `x` `[replicas, batch, features]`, as one group of its own."""
+        encoding = self.encode(x, noise)
+        return self.decode(encoding.z, encoding.logits)[0]
+
+
+def _corrupt(z: Tensor, noise: Tensor | None, std: float) -> Tensor:
+    return z if noise is None else torch.add(z, noise, alpha=std)

@@ -1,0 +1,251 @@
+"""The recipe of an experiment: what a TOML file may say, how it is read, overridden, checked and written back."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ladder_ebgan.errors import UsageError
+
+RECIPES_PACKAGE = "ladder_ebgan_recipes"
+
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+Size = Annotated[int, Field(gt=0, le=100_000)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file; unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Network(Section):
+    """The ladder."""
+
+    hidden_sizes: list[Size] = Field(min_length=1)  # between the pixels and the classes
+    input_noise: NonNegative  # standard deviations
+    hidden_noise: NonNegative
+    evaluation_statistics: Literal["labeled", "unlabeled"]  # images that calibrate the normalisation
+
+
+class Training(Section):
+    """What all models share."""
+
+    batch_size: Annotated[int, Field(ge=2, le=10**6)]  # labelled, unlabelled and generated images a step, each
+    adam_beta1: Share
+    adam_beta2: Share
+    adam_epsilon: Rate
+    curve_every_steps: Positive  # distance of the points of the learning curves
+
+
+class LadderSettings(Section):
+    """How a ladder is trained, alone or as a discriminator."""
+
+    n_steps: Positive
+    learning_rate: Rate
+    decay_start_step: Annotated[int, Field(ge=0)]  # from here the learning rate falls linearly to 0
+    classification_weight: NonNegative = 1.0
+    denoising_weights: list[NonNegative]  # layers 0..L, on the mean square over units and examples
+
+    @model_validator(mode="after")
+    def _decay_within_run(self) -> Self:
+        if self.decay_start_step >= self.n_steps:
+            raise ValueError(
+                f"decay_start_step is {self.decay_start_step}, but must be below n_steps ({self.n_steps})"
+            )
+        return self
+
+
+class Margin(Section):
+    """The margin m of Eq. (1) over the steps: a curve through points, constant after the last."""
+
+    shape: Literal["linear", "cosine"] = "linear"
+    steps: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    values: list[NonNegative] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        if len(self.steps) != len(self.values):
+            raise ValueError(f"margin has {len(self.steps)} steps and {len(self.values)} values, but needs as many")
+        if sorted(set(self.steps)) != self.steps:
+            raise ValueError(f"margin.steps must increase, but is {self.steps}")
+        return self
+
+
+class GeneratorSettings(Section):
+    """The generator and its optimiser."""
+
+    hidden_sizes: list[Size] = Field(min_length=1)
+    latent_size: Size
+    weight_std: Rate
+    learning_rate: Rate
+
+
+class EBGANLadderSettings(LadderSettings):
+    """EBGAN-LN: a ladder as discriminator, first against a generator, then alone."""
+
+    adversarial_steps: Annotated[int, Field(ge=0)]  # from here on the generator is off
+    margin: Margin
+    generator: GeneratorSettings
+
+    @model_validator(mode="after")
+    def _adversarial_phase_within_run(self) -> Self:
+        if self.adversarial_steps > self.n_steps:
+            raise ValueError(
+                f"adversarial_steps is {self.adversarial_steps}, but must not be above n_steps ({self.n_steps})"
+            )
+        if self.adversarial_steps and self.denoising_weights[:1] == [0]:
+            raise ValueError(
+                "denoising_weights[0] is 0, but the energy is the reconstruction of layer 0: make it positive"
+            )
+        return self
+
+
+class Recipe(Section):
+    """An experiment. `labels` and `n_seeds` are what is trained when the command line does not say."""
+
+    labels: list[Positive] = Field(min_length=1)
+    n_seeds: Positive
+    network: Network
+    training: Training
+    ladder: LadderSettings | None = None
+    ebgan_ladder: EBGANLadderSettings | None = Field(None, alias="ebgan-ladder")
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> Self:
+        if self.ladder is None and self.ebgan_ladder is None:
+            raise ValueError("no model: needs a section [ladder] or [ebgan-ladder]")
+        n_layers = len(self.network.hidden_sizes) + 2
+        for name, settings in (("ladder", self.ladder), ("ebgan-ladder", self.ebgan_ladder)):
+            if settings is not None and len(settings.denoising_weights) != n_layers:
+                raise ValueError(
+                    f"{name}.denoising_weights has {len(settings.denoising_weights)} numbers, but the network "
+                    f"has {n_layers} layers: the input, {n_layers - 2} hidden ones and the classes"
+                )
+        return self
+
+    @property
+    def models(self) -> list[str]:
+        """Models that can be trained from this recipe."""
+        adversarial = ["ladder-matched", "ebgan-ladder"] if self.ebgan_ladder else []
+        return (["ladder"] if self.ladder else []) + adversarial
+
+    def settings(self, model: str) -> LadderSettings:
+        """Return how `model` is trained; `ladder-matched` shares the settings of `ebgan-ladder`."""
+        settings = self.ladder if model == "ladder" else self.ebgan_ladder
+        if model not in self.models or settings is None:
+            raise UsageError(f"the recipe has no model '{model}': it has {', '.join(self.models)}")
+        return settings
+
+    def identity(self) -> dict[str, Any]:
+        """Return everything that a result depends on: all but which budgets and seeds are trained."""
+        return self.model_dump(by_alias=True, exclude={"labels", "n_seeds"})
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    files = resources.files(RECIPES_PACKAGE).iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def recipe_text(name_or_path: str) -> str:
+    """Return the TOML text of a packaged recipe or of a file."""
+    if name_or_path in recipe_names():
+        return (resources.files(RECIPES_PACKAGE) / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        raise UsageError(
+            f"unknown recipe '{name_or_path}'{_suggestion(name_or_path, recipe_names())}: "
+            f"the recipes are {', '.join(recipe_names())}; a recipe of your own is a file that ends in .toml"
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"cannot read the recipe {path}: {reason}") from error
+
+
+def recipe_summary(name: str) -> str:
+    """Return the first line of a recipe's header."""
+    return recipe_text(name).partition("\n")[0].lstrip("# ")
+
+
+def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe by name or path, apply overrides such as `ladder.n_steps=1000`, and check it all.
+
+    Raises:
+        UsageError: naming the first key that is wrong, and what would be right.
+    """
+    try:
+        tables = tomllib.loads(recipe_text(name_or_path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(tables, override)
+    return parse_recipe(tables, source=f"recipe '{name_or_path}'")
+
+
+def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
+    """Check the tables of a recipe and return it; `source` is named in messages."""
+    try:
+        return Recipe.model_validate_json(json.dumps(tables))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ValidationError):
+            raise UsageError(f"{source}: {_first_problem(error)}") from error
+        raise UsageError(f"{source}: dates are not allowed in a recipe") from error
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"--set {override}: must be key=value, for example ladder.n_steps=1000")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = text.strip()  # a bare word is a string
+    *parents, last = key.strip().split(".")
+    table = tables
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {override}: '{parent}' is not a section of the recipe")
+    table[last] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        suggestion = _suggestion(str(problem["loc"][-1]), known)
+        return f"unknown key '{path}'{suggestion}: known there are {', '.join(known)}"
+    if problem["type"] == "missing":
+        return f"the key '{path}' is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return message
+    return f"{path} is {json.dumps(problem['input'], default=str)}: {message[0].lower()}{message[1:]}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    schema = Recipe.model_json_schema(by_alias=True)
+    node = schema
+    for part in location:
+        node = node["properties"][part]
+        references = [node, *node.get("anyOf", [])]
+        name = next(reference["$ref"] for reference in references if "$ref" in reference)
+        node = schema["$defs"][name.rsplit("/", 1)[1]]
+    return list(node["properties"])
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

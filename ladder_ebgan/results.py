@@ -1,0 +1,42 @@
+"""One finished replica: the row of `results.csv` that tables and figures are made from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one replica (model, labels, seed) came to.
+
+    `test_error_percent` is None when the replica diverged; `diverged_step` is None when it did not.
+    """
+
+    model: str
+    labels: int
+    seed: int
+    status: str  # "ok" or "diverged"
+    test_error_percent: float | None
+    diverged_step: int | None
+    steps: int
+    seconds: float  # wall-clock time of the group's training divided by its number of replicas
+    device: str
+    precision: str
+    version: str  # of this package
+    torch_version: str
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One row of `history.csv`: a replica at one step of its training. None where a quantity does not apply."""
+
+    model: str
+    labels: int
+    seed: int
+    step: int
+    learning_rate: float
+    classification_cost: float | None
+    denoising_cost: float | None
+    unlabeled_error_percent: float | None  # on training images whose labels the training never sees
+    margin: float | None
+    energy_real: float | None
+    energy_generated: float | None
+    open_hinges_percent: float | None  # share of generated images with energy below the margin

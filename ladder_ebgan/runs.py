@@ -1,0 +1,287 @@
+"""The folder of a run: what is stored in it, resumed from it, and refused.
+
+    run.json        what the run is and how it was resolved
+    results.csv     one row a finished replica
+    history.csv     learning curves
+    predictions/    one npz a replica: labelled indices, class probabilities of the test images, generated images
+    models/         one safetensors file a replica
+    checkpoints/    one safetensors file an unfinished group of replicas
+
+Whole files are written to a temporary name, synchronised and renamed, so that a reader never sees half a file and
+a kill at any moment loses at most the steps since the last checkpoint. One process at a time holds the folder.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+
+import numpy as np
+
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.results import CurvePoint, Result
+
+FORMAT = 1  # of the folder; a later version reads it or refuses it
+Row = TypeVar("Row", Result, CurvePoint)
+
+
+class Replica(NamedTuple):
+    """A training run: its label budget and its seed."""
+
+    labels: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Replicas of one model that train as one batch; fixed once made, since rounding depends on it."""
+
+    model: str
+    replicas: tuple[Replica, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the group's checkpoint: its model and its first replica, which is in no other group."""
+        first = self.replicas[0]
+        return replica_name(self.model, first.labels, first.seed)
+
+
+def replica_name(model: str, labels: int, seed: int) -> str:
+    """Return the name of a replica's files."""
+    return f"{model}-{labels}-{seed}"
+
+
+class RunFolder:
+    """An open run folder; make one with `open_run_folder`."""
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path = path
+        self.record = record  # the content of run.json
+
+    def save_record(self) -> None:
+        """Write `run.json`."""
+        write_atomically(self.path / "run.json", json.dumps(self.record, indent=1).encode() + b"\n")
+
+    @property
+    def groups(self) -> list[Group]:
+        """Groups of replicas that were ever begun, in order."""
+        return [
+            Group(group["model"], tuple(Replica(*replica) for replica in group["replicas"]))
+            for group in self.record["groups"]
+        ]
+
+    def add_group(self, group: Group) -> None:
+        """Record a group that is about to begin."""
+        self.record["groups"].append({"model": group.model, "replicas": [list(r) for r in group.replicas]})
+        self.save_record()
+
+    def results(self) -> list[Result]:
+        """Return the finished replicas."""
+        return read_rows(self.path / "results.csv", Result)
+
+    def add_results(self, results: Iterable[Result]) -> None:
+        """Add finished replicas, all at once."""
+        _write_rows(self.path / "results.csv", [*self.results(), *results], Result)
+
+    def history(self) -> list[CurvePoint]:
+        """Return the learning curves."""
+        return read_rows(self.path / "history.csv", CurvePoint)
+
+    def repair_history(self) -> None:
+        """Drop a last line that a kill cut short, so that the next line does not continue it."""
+        path = self.path / "history.csv"
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            _write_rows(path, self.history(), CurvePoint)
+
+    def append_history(self, points: Iterable[CurvePoint]) -> None:
+        """Append points of learning curves."""
+        path = self.path / "history.csv"
+        text = _csv_text(points, CurvePoint, header=not path.exists())
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+
+    def cut_history(self, group: Group, step: int) -> None:
+        """Drop what a group's curves say after `step`: the steps to come will say it again."""
+        path = self.path / "history.csv"
+        if path.exists():
+            replicas = set(group.replicas)
+            kept = [
+                point
+                for point in self.history()
+                if point.model != group.model or (point.labels, point.seed) not in replicas or point.step <= step
+            ]
+            _write_rows(path, kept, CurvePoint)
+
+    def checkpoint_path(self, group: Group) -> Path:
+        """Return where the group's checkpoint is, or would be."""
+        return self.path / "checkpoints" / f"{group.name}.safetensors"
+
+    def remove_checkpoint(self, group: Group) -> None:
+        """Remove the checkpoint of a finished group, and the folder with the last one."""
+        path = self.checkpoint_path(group)
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+    def save_predictions(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Write `predictions/<name>.npz`."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        write_atomically(self.path / "predictions" / f"{name}.npz", buffer.getvalue())
+
+
+@contextmanager
+def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Iterator[RunFolder]:
+    """Open a run folder, new or to be continued, and hold its lock.
+
+    Args:
+        path: of the folder; it is made if it does not exist.
+        description: what `run.json` says of the run from its first start on. Under `identity` it has what a
+            result depends on: another identity in the folder is refused.
+        fresh: remove what an earlier run left there.
+
+    Raises:
+        UsageError: the folder is a file, another run's, not a run's, in use, or cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("a")
+    except FileExistsError:
+        raise UsageError(f"--output {path} is a file: name a folder") from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the folder {path}: {error.strerror}; name another with --output"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"the folder {path} is in use by another process: wait for it, or name another with --output"
+            ) from None
+        if fresh:
+            _clear(path)
+        folder = RunFolder(path, _record(path, description))
+        folder.repair_history()
+        yield folder
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read `run.json` of a run folder.
+
+    Raises:
+        UsageError: it is missing, damaged, or of another version.
+    """
+    try:
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} is not a run folder: it has no run.json") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path / 'run.json'}: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise UsageError(f"{path / 'run.json'} is of another version of this program, or damaged")
+    return record
+
+
+def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
+    if not (path / "run.json").exists():
+        strangers = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
+        if strangers:
+            raise UsageError(
+                f"the folder {path} is not empty and not a run's (it has {strangers[0]}): "
+                "name another with --output"
+            )
+        return {"format": FORMAT, **description, "groups": [], "starts": []}
+    record = read_record(path)
+    difference = _first_difference(record["identity"], description["identity"])
+    if difference:
+        raise UsageError(
+            f"the folder {path} holds another run ({difference}): "
+            "name another folder with --output, or give --fresh to replace it"
+        )
+    return record
+
+
+def _clear(path: Path) -> None:
+    """Remove a run's files; a folder that is no run's is left alone, and refused later."""
+    if (path / "run.json").exists():
+        for entry in path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name not in {".lock", "run.json"}:
+                entry.unlink()
+        (path / "run.json").unlink()  # last, so that a kill in between leaves a run to be cleared again
+
+
+def _first_difference(there: Any, here: Any, key: str = "") -> str | None:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in there.keys() | here.keys():
+            difference = _first_difference(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
+            if difference:
+                return difference
+        return None
+    return None if there == here else f"{key} is {json.dumps(there)} there, {json.dumps(here)} here"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file: to a temporary name beside it, synchronised, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
+    """Read a CSV file of results or curve points; a line cut short by a kill ends it.
+
+    Raises:
+        UsageError: the file is not what this program writes.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    types = get_type_hints(row_type)
+    try:
+        return [
+            row_type(**{name: _parsed(text, types[name]) for name, text in row.items()})
+            for row in csv.DictReader(lines)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is damaged: {error}; restore it, or start anew with --fresh") from error
+
+
+def _parsed(text: str, kind: Any) -> Any:
+    options = get_args(kind) or (kind,)
+    if text == "" and type(None) in options:
+        return None
+    return options[0](text)
+
+
+def _write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
+    write_atomically(path, _csv_text(rows, row_type, header=True).encode())
+
+
+def _csv_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
+    buffer = io.StringIO()
+    names = [field.name for field in fields(row_type)]
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return buffer.getvalue()

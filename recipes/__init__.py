@@ -1,0 +1,1 @@
+"""The recipes that come with Ladder-EBGAN, one TOML file an experiment."""
