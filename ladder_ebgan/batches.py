@@ -35,9 +35,7 @@ class NormalStream:
     on (seed, stream, step) alone, they are the same numbers. Two buffers take turns.
     """
 
-    def __init__(
-        self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...], device: torch.device
-    ) -> None:
+    def __init__(self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...], device: torch.device) -> None:
         self.seeds, self.stream = seeds, stream
         self.generator = torch.Generator(device)
         self.buffers = [torch.empty((len(seeds), *shape), device=device) for _ in range(2)]
@@ -45,7 +43,7 @@ class NormalStream:
         self.ahead: tuple[int, Future[Tensor]] | None = None  # a step, and its numbers to come
 
     def at(self, step: int) -> Tensor:
-        """Return the numbers of `step`, `[replicas, *shape]`; they are overwritten two calls later."""
+        """Return the numbers of `step`, `[replicas, *shape]`; the next call may overwrite them."""
         if self.drawer is None:
             return self._draw(step)
         ahead = self.ahead if self.ahead is not None and self.ahead[0] == step else None

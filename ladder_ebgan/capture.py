@@ -5,7 +5,9 @@ A step takes its noise, batch and margin as arguments and branches on no data, s
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -16,8 +18,12 @@ R = TypeVar("R")
 
 def compiler_missing(device: torch.device) -> str | None:
     """Return why functions cannot be compiled for `device` on this machine, or None if they can."""
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
+    if device.type == "cuda":
+        return None
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
         return "no C++ compiler was found (g++, or the one that CXX names)"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "the headers of Python were not found (the package python3-dev on Debian and Ubuntu)"
     return None
 
 

@@ -65,7 +65,7 @@ def cli() -> None:
     "--labels",
     type=WholeNumbers(),
     multiple=True,
-    help="Label budgets: how many training images have a label. Repeatable, or 100,200,1000.  [default: the recipe's]",
+    help="How many training images have a label. Repeatable, or 100,200,1000.  [default: the recipe's]",
 )
 @click.option("--seeds", type=click.IntRange(min=1), help="How many seeds: 0 to N-1.  [default: the recipe's]")
 @click.option("--seed-list", type=WholeNumbers(), help="The seeds themselves, such as 0,3,7.")
@@ -74,7 +74,7 @@ def cli() -> None:
     "models",
     multiple=True,
     metavar="NAME",
-    help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder, as far as the recipe has them]",
+    help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder]",
 )
 @click.option(
     "--recipe",

@@ -8,6 +8,7 @@ as appendix D has it for this model.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class Generator(nn.Module):
         super().__init__()
         self.sizes = tuple(sizes)
         self.product_dtype = product_dtype
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.weight = nn.ParameterList(
             initial_weight(seeds, (GENERATOR_KEY, layer), n_in, n_out, weight_std)
             for layer, (n_in, n_out) in enumerate(pairs, start=1)

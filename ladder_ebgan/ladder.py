@@ -9,6 +9,7 @@ decoder reaches down to the lowest layer with a weight, and the clean pass runs 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -70,7 +71,7 @@ class Ladder(nn.Module):
         self.lowest_decoded = min(weighted, default=top + 1)
         self.needs_clean_pass = any(layer > 0 for layer in weighted)
 
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.encoder = nn.ParameterList(
             initial_weight(seeds, (ENCODER_KEY, layer), n_in, n_out, n_in**-0.5)
             for layer, (n_in, n_out) in enumerate(pairs, start=1)

@@ -30,10 +30,8 @@ def replica_matmul(x: Tensor, weight: Tensor, product_dtype: torch.dtype = torch
         `[replicas, batch, out]`.
     """
     x, weight = x.to(product_dtype), weight.to(product_dtype)
-    if len(weight) == 1:  # one replica is faster as a plain product
-        product = torch.mm(x[0], weight[0]).unsqueeze(0)
-    else:
-        product = torch.bmm(x, weight)
+    alone = len(weight) == 1  # one replica is faster as a plain product
+    product = torch.mm(x[0], weight[0]).unsqueeze(0) if alone else torch.bmm(x, weight)
     return product.to(torch.float32)
 
 

@@ -112,10 +112,10 @@ def name_of_device(device: torch.device) -> str:
     """Return the name of the processor or GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    for line in _lines(Path("/proc/cpuinfo")):
-        if line.startswith("model name"):
-            return f"{line.partition(':')[2].strip()}, {available_cores()} cores"
-    return f"{platform.processor() or platform.machine()}, {available_cores()} cores"
+    models = [line.partition(":")[2] for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
+    model = models[0].strip() if models else platform.processor() or platform.machine()
+    n_cores = available_cores()
+    return f"{model}, {n_cores} core{'s' if n_cores > 1 else ''}"
 
 
 def available_cores() -> int:

@@ -1,0 +1,61 @@
+"""What the tests share: a fixed seed, one thread, small images and a small recipe."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ladder_ebgan.recipe import Recipe, load_recipe
+
+torch.set_num_threads(1)  # the networks here are too small for more
+
+SMALL_RECIPE = (
+    "network.hidden_sizes=[12, 8, 7, 6, 5]",
+    "training.batch_size=10",
+    "ladder.n_steps=12",
+    "ladder.decay_start_step=8",
+    "ladder.learning_rate=0.002",
+    "ebgan-ladder.n_steps=12",
+    "ebgan-ladder.adversarial_steps=6",
+    "ebgan-ladder.decay_start_step=4",
+    "ebgan-ladder.learning_rate=0.003",
+    "ebgan-ladder.margin.steps=[0, 6]",
+    "ebgan-ladder.margin.values=[6, 0]",
+    "ebgan-ladder.generator.hidden_sizes=[9, 8]",
+    "ebgan-ladder.generator.latent_size=4",
+    "ebgan-ladder.generator.learning_rate=0.001",
+)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., Recipe]:
+    """Build the small recipe, with further overrides."""
+
+    def build(*overrides: str) -> Recipe:
+        return load_recipe("table2", [*SMALL_RECIPE, *overrides])
+
+    return build
+
+
+class SmallData(NamedTuple):
+    images: Tensor  # [60, 9], in [0, 1]
+    labels: Tensor  # [60], classes 0..4
+    n_classes: int
+
+
+@pytest.fixture(scope="session")
+def data() -> SmallData:
+    """Five blurred patterns of nine pixels, twelve images of each."""
+    rng = np.random.default_rng(0)
+    patterns = rng.integers(0, 2, (5, 9))
+    labels = np.arange(60) % 5
+    images = np.clip(0.8 * patterns[labels] + 0.1 + 0.15 * rng.standard_normal((60, 9)), 0, 1)
+    return SmallData(torch.from_numpy(images.astype(np.float32)), torch.from_numpy(labels), 5)

@@ -1,0 +1,205 @@
+import numpy as np
+import pytest
+import reference
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from ladder_ebgan.evaluation import (
+    IMAGES_AT_ONCE,
+    calibrate,
+    class_probabilities,
+    error_percent,
+    labeled_calibration,
+    unlabeled_calibration,
+    unlabeled_sample,
+)
+from ladder_ebgan.ladder import Ladder, Statistics
+
+SIZES = [5, 4, 3]
+NETWORK = reference.Network(SIZES, [0.3] * 3, [20.0, 0.0, 0.0])
+
+
+def ladder_of(seeds: list[int]) -> Ladder:
+    ladder = Ladder(seeds, SIZES, NETWORK.denoising_weights, 0.3, 0.3)
+    for parameter in ladder.parameters():
+        for r, seed in enumerate(seeds):  # the same whichever seeds stand beside
+            torch.manual_seed(seed)
+            parameter.data[r] += 0.5 * torch.randn_like(parameter[r])
+    return ladder
+
+
+def images_of(n_images: int) -> Tensor:
+    return torch.rand(n_images, SIZES[0])
+
+
+def calibrated(ladder: Ladder, images: Tensor, subsets: list[np.ndarray], batch_size: int) -> Statistics:
+    return calibrate(ladder, images, *labeled_calibration(subsets, batch_size))
+
+
+def unbiased(ladder: Ladder, replica: int, images: Tensor) -> list[tuple[list[float], list[float]]]:
+    """Means and unbiased variances of one clean pass, by loops."""
+    p, n = reference.parameters_of(ladder, replica), len(images)
+    statistics = reference.encode(p, NETWORK, images.tolist(), None).statistics
+    return [(mean, [n / (n - 1) * v for v in variance]) for mean, variance in statistics]
+
+
+def assert_statistics(actual: Statistics, replica: int, expected: list[tuple[list[float], list[float]]]) -> None:
+    for layer, (mean, variance) in enumerate(expected):
+        assert_close(actual.means[layer][replica, 0], torch.tensor(mean), rtol=1e-4, atol=1e-5)
+        assert_close(actual.variances[layer][replica, 0], torch.tensor(variance), rtol=1e-4, atol=1e-5)
+
+
+def test_as_many_labels_as_a_batch_calibrate_to_the_statistics_of_these_images() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(30)
+    subsets = [np.arange(10), np.arange(29, 19, -1)]
+    statistics = calibrated(ladder, images, subsets, 10)
+    for r, subset in enumerate(subsets):
+        assert_statistics(statistics, r, unbiased(ladder, r, images[subset]))
+
+
+def test_larger_budgets_are_averaged_over_minibatches() -> None:
+    """25 labels in batches of 10: three minibatches, the last of the places 20..24 and 0..4."""
+    ladder, images = ladder_of([1]), images_of(30)
+    subset = np.arange(25) + 3
+    parts = [subset[:10], subset[10:20], np.concatenate([subset[20:], subset[:5]])]
+    passes = [unbiased(ladder, 0, images[part]) for part in parts]
+    expected = [
+        tuple(np.mean([one[layer][which] for one in passes], axis=0).tolist() for which in (0, 1))
+        for layer in range(2)
+    ]
+    assert_statistics(calibrated(ladder, images, [subset], 10), 0, expected)
+
+
+def test_a_budget_below_the_batch_size_is_repeated() -> None:
+    index, weight = labeled_calibration([np.array([4, 9, 2])], 8)
+    assert index.tolist() == [[[4, 9, 2, 4, 9, 2, 4, 9]]]
+    assert weight.tolist() == [[1.0]]
+
+
+def test_budgets_that_differ_within_a_group_calibrate_as_if_alone() -> None:
+    images, subsets = images_of(40), [np.arange(10), np.arange(35), np.arange(12)]
+    together = calibrated(ladder_of([1, 2, 3]), images, subsets, 10)
+    for r, seed in enumerate((1, 2, 3)):
+        alone = calibrated(ladder_of([seed]), images, [subsets[r]], 10)
+        for layer in range(2):
+            assert_close(together.means[layer][r], alone.means[layer][0])
+            assert_close(together.variances[layer][r], alone.variances[layer][0])
+
+
+def test_weights_of_minibatches_sum_to_one_and_are_zero_beyond_a_replicas_own() -> None:
+    _, weight = labeled_calibration([np.arange(10), np.arange(35)], 10)
+    assert weight.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.25] * 4]
+
+
+def test_a_labelled_calibration_reads_the_subset_only() -> None:
+    index, _ = labeled_calibration([np.array([3, 8]), np.arange(20, 45)], 10)
+    assert set(index[0].flatten().tolist()) == {3, 8}
+    assert set(index[1].flatten().tolist()) == set(range(20, 45))
+
+
+def test_unlabeled_calibration_covers_all_images_once_in_an_order_of_the_seed() -> None:
+    index, weight = unlabeled_calibration(35, [0, 1], 10, at_most=100)
+    assert index.shape == (2, 3, 10)
+    assert all(len(set(index[r].flatten().tolist())) == 30 for r in range(2))
+    assert int(index.max()) < 35
+    assert not torch.equal(index[0], index[1])
+    assert_close(weight, torch.full((2, 3), 1 / 3))
+    alone, _ = unlabeled_calibration(35, [1], 10, at_most=2)
+    assert torch.equal(alone[0], index[1, :2])
+
+
+def test_fewer_images_than_a_batch_make_one_minibatch() -> None:
+    index, weight = unlabeled_calibration(6, [0], 10, at_most=5)
+    assert sorted(index.flatten().tolist()) == list(range(6))
+    assert weight.tolist() == [[1.0]]
+
+
+def test_probabilities_equal_loops() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(20)
+    subset = np.arange(10)
+    probabilities = class_probabilities(ladder, calibrated(ladder, images, [subset] * 2, 10), images)
+    for r in range(2):
+        fixed = unbiased(ladder, r, images[subset])
+        logits = reference.encode(reference.parameters_of(ladder, r), NETWORK, images.tolist(), None, fixed).logits
+        expected = torch.tensor(logits).softmax(dim=-1)
+        assert_close(probabilities[r], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_an_image_is_taken_for_does_not_depend_on_the_images_beside_it() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(40)
+    statistics = calibrated(ladder, images, [np.arange(10)] * 2, 10)
+    together = class_probabilities(ladder, statistics, images)
+    for i in (0, 17, 39):
+        assert_close(class_probabilities(ladder, statistics, images[i : i + 1])[:, 0], together[:, i])
+    reversed_order = class_probabilities(ladder, statistics, images.flip(0))
+    assert_close(reversed_order.flip(1), together)
+
+
+def test_more_images_than_fit_at_once_keep_their_order() -> None:
+    ladder, images = ladder_of([1]), images_of(IMAGES_AT_ONCE + 7)
+    statistics = calibrated(ladder, images, [np.arange(10)], 10)
+    together = class_probabilities(ladder, statistics, images)
+    assert together.shape == (1, IMAGES_AT_ONCE + 7, 3)
+    assert_close(together[:, -7:], class_probabilities(ladder, statistics, images[-7:]))
+
+
+def test_replicas_may_have_images_of_their_own() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(12)
+    statistics = calibrated(ladder, images, [np.arange(10)] * 2, 10)
+    own = torch.stack([images, images.flip(0)])
+    shared = class_probabilities(ladder, statistics, images)
+    assert_close(class_probabilities(ladder, statistics, own), torch.stack([shared[0], shared[1].flip(0)]))
+
+
+def test_evaluation_leaves_no_gradient_and_the_ladder_untouched() -> None:
+    ladder, images = ladder_of([1]), images_of(12)
+    before = [parameter.detach().clone() for parameter in ladder.parameters()]
+    statistics = calibrated(ladder, images, [np.arange(10)], 10)
+    assert not class_probabilities(ladder, statistics, images).requires_grad
+    assert all(torch.equal(a, b) for a, b in zip(before, ladder.parameters(), strict=True))
+
+
+PROBABILITIES = torch.tensor([[[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([0, 1, 0, 1], 0.0), ([0, 1, 0, 0], 25.0), ([1, 0, 1, 0], 100.0)],
+)
+def test_error_is_the_share_of_wrong_labels_in_percent(labels: list[int], expected: float) -> None:
+    assert error_percent(PROBABILITIES, torch.tensor(labels)).tolist() == [expected]
+
+
+def test_only_the_first_images_count_where_sizes_say_so() -> None:
+    """Wrong are the second and the fourth: 1 of 2, 1 of 3, and nothing to count."""
+    labels = torch.tensor([0, 0, 0, 0])
+    error = error_percent(PROBABILITIES.expand(3, 4, 2), labels, torch.tensor([2, 3, 0]))
+    assert_close(error, torch.tensor([50.0, 100 / 3, torch.nan], dtype=torch.float64), equal_nan=True)
+
+
+def test_replicas_may_have_labels_of_their_own() -> None:
+    labels = torch.tensor([[0, 1, 0, 1], [1, 1, 0, 1]])
+    assert error_percent(PROBABILITIES.expand(2, 4, 2), labels).tolist() == [0.0, 25.0]
+
+
+def test_a_diverged_replica_has_no_error_and_the_others_keep_theirs() -> None:
+    """Without care the NaN would count as some class, as it happens the first."""
+    diverged = torch.cat([PROBABILITIES, PROBABILITIES, PROBABILITIES])
+    diverged[1, 2, 0] = torch.nan
+    error = error_percent(diverged, torch.tensor([0, 1, 0, 0]))
+    assert_close(error, torch.tensor([25.0, torch.nan, 25.0], dtype=torch.float64), equal_nan=True)
+
+
+def test_the_unlabeled_sample_has_no_labeled_image_and_belongs_to_the_seed() -> None:
+    subset = np.arange(0, 50, 5)
+    sample = unlabeled_sample(subset, 50, 3, 30)
+    assert len(set(sample.tolist())) == 30
+    assert not set(sample.tolist()) & set(subset.tolist())
+    assert sample.tolist() == unlabeled_sample(subset, 50, 3, 30).tolist()
+    assert sample.tolist() != unlabeled_sample(subset, 50, 4, 30).tolist()
+
+
+def test_the_unlabeled_sample_is_all_the_rest_where_there_is_no_more() -> None:
+    assert sorted(unlabeled_sample(np.array([1, 3]), 6, 0, 30).tolist()) == [0, 2, 4, 5]
+    assert unlabeled_sample(np.arange(6), 6, 0, 30).size == 0

@@ -1,0 +1,182 @@
+import pytest
+import reference
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from ladder_ebgan.ladder import Ladder, Statistics
+from ladder_ebgan.layers import batch_statistics
+
+SIZES = [5, 4, 3, 3]
+STDS = [0.3, 0.5, 0.5, 0.5]
+FULL, BOTTOM, GAMMA, NONE = [20.0, 3.0, 2.0, 1.0], [20.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0] * 4
+SEEDS = [3, 4]
+
+
+def ladder_of(weights: list[float], seeds: list[int] = SEEDS) -> Ladder:
+    """A float64 ladder whose parameters all have values of their own; its products are rounded to float32."""
+    ladder = Ladder(seeds, SIZES, weights, 0.3, 0.5, torch.float64).double()
+    reference.randomize(ladder)
+    return ladder
+
+
+def network_of(ladder: Ladder) -> reference.Network:
+    return reference.Network(SIZES, STDS, ladder.denoising_weights)
+
+
+def inputs(batch: int = 6, replicas: int = 2) -> tuple[Tensor, Tensor]:
+    x = torch.rand(replicas, batch, SIZES[0], dtype=torch.float64)
+    return x, torch.randn(replicas, batch, sum(SIZES), dtype=torch.float64)
+
+
+def assert_matrix(actual: Tensor, expected: reference.Matrix) -> None:
+    assert_close(actual.detach().double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("corrupted", [True, False])
+def test_the_encoder_equals_loops(corrupted: bool) -> None:
+    ladder, (x, noise) = ladder_of(FULL), inputs()
+    encoding = ladder.encode(x, noise if corrupted else None)
+    for r in range(2):
+        p = reference.parameters_of(ladder, r)
+        expected = reference.encode(p, network_of(ladder), x[r].tolist(), noise[r].tolist() if corrupted else None)
+        assert_matrix(encoding.logits[r], expected.logits)
+        for layer in range(4):
+            assert_matrix(encoding.z[layer][r], expected.z[layer])
+        for layer in range(3):
+            mean, variance = batch_statistics(encoding.z_pre[layer])
+            assert_matrix(mean[r], [expected.statistics[layer][0]])
+            assert_matrix(variance[r], [expected.statistics[layer][1]])
+
+
+def test_labeled_and_unlabeled_images_are_normalised_separately() -> None:
+    """Changing the unlabelled half leaves what the labelled half gives untouched, to the bit."""
+    ladder, (x, noise) = ladder_of(FULL), inputs()
+    other = torch.cat([x[:, :3], torch.rand(2, 3, 5)], dim=1)
+    labeled = ladder.encode(x, noise, groups=2).logits[:, :3]
+    assert torch.equal(labeled, ladder.encode(other, noise, groups=2).logits[:, :3])
+    for r in range(2):
+        p = reference.parameters_of(ladder, r)
+        expected = reference.encode(p, network_of(ladder), x[r, :3].tolist(), noise[r, :3].tolist())
+        assert_matrix(labeled[r], expected.logits)
+
+
+def test_evaluation_normalises_by_fixed_statistics() -> None:
+    ladder, (x, _) = ladder_of(FULL), inputs()
+    means = [torch.randn(2, 1, size, dtype=torch.float64) for size in SIZES[1:]]
+    variances = [torch.rand(2, 1, size, dtype=torch.float64) + 0.5 for size in SIZES[1:]]
+    logits = ladder.encode(x, statistics=Statistics(means, variances)).logits
+    for r in range(2):
+        fixed = [(m[r, 0].tolist(), v[r, 0].tolist()) for m, v in zip(means, variances, strict=True)]
+        p = reference.parameters_of(ladder, r)
+        assert_matrix(logits[r], reference.encode(p, network_of(ladder), x[r].tolist(), None, fixed).logits)
+
+
+@pytest.mark.parametrize("weights", [FULL, BOTTOM, GAMMA, [0.0, 0.0, 2.0, 1.0]])
+def test_the_decoder_equals_loops(weights: list[float]) -> None:
+    ladder, (x, noise) = ladder_of(weights), inputs()
+    encoding = ladder.encode(x, noise)
+    z_hat = ladder.decode(encoding.z, encoding.logits)
+    lowest = next(layer for layer, weight in enumerate(weights) if weight)
+    assert set(z_hat) == set(range(lowest, 4))
+    for r in range(2):
+        p, net = reference.parameters_of(ladder, r), network_of(ladder)
+        corrupted = reference.encode(p, net, x[r].tolist(), noise[r].tolist())
+        for layer, expected in reference.decode(p, net, corrupted, lowest).items():
+            assert_matrix(z_hat[layer][r], expected)
+
+
+def test_reconstruction_is_layer_0_of_the_decoder_on_the_noisy_images() -> None:
+    ladder, (x, noise) = ladder_of(BOTTOM), inputs()
+    for r in range(2):
+        p, net = reference.parameters_of(ladder, r), network_of(ladder)
+        corrupted = reference.encode(p, net, x[r].tolist(), noise[r].tolist())
+        assert_matrix(ladder.reconstruct(x, noise)[r], reference.decode(p, net, corrupted, 0)[0])
+
+
+def test_zero_noise_is_the_clean_pass() -> None:
+    ladder, (x, noise) = ladder_of(FULL), inputs()
+    clean = ladder.encode(x)
+    without = ladder.encode(x, torch.zeros_like(noise))
+    ladder.noise_stds = (0.0,) * 4
+    of_no_strength = ladder.encode(x, noise)
+    for encoding in (without, of_no_strength):
+        assert torch.equal(encoding.logits, clean.logits)
+        assert all(torch.equal(a, b) for a, b in zip(encoding.z, clean.z, strict=True))
+
+
+def test_noise_has_the_deviation_of_its_layer() -> None:
+    """20,000 images: the deviation of z - z_clean in layer 0 is 0.3; normalised plus noise: 1 + 0.25."""
+    ladder = Ladder([0], SIZES, BOTTOM, 0.3, 0.5)
+    x, noise = torch.rand(1, 20_000, 5), torch.randn(1, 20_000, 15)
+    z = ladder.encode(x, noise).z
+    assert (z[0] - x).std().item() == pytest.approx(0.3, rel=0.02)
+    for layer in range(1, 4):
+        variance = batch_statistics(z[layer])[1].detach()
+        assert_close(variance, torch.full_like(variance, 1.25), rtol=0.05, atol=0)
+
+
+def test_each_layer_and_the_input_have_noise_of_their_own() -> None:
+    ladder, (x, noise) = ladder_of(FULL), inputs()
+    clean = ladder.encode(x)
+    start = 0
+    for layer, size in enumerate(SIZES):
+        one = torch.zeros_like(noise)
+        one[..., start : start + size] = noise[..., start : start + size]
+        z = ladder.encode(x, one).z
+        changed = [not torch.equal(a, b) for a, b in zip(z, clean.z, strict=True)]
+        assert changed == [below >= layer for below in range(4)]
+        start += size
+    assert ladder.n_units == start
+
+
+def test_the_parts_follow_from_the_weights() -> None:
+    expected = {
+        "full": (FULL, {"0", "1", "2", "3"}, {"0", "1", "2"}, True),
+        "bottom": (BOTTOM, {"0", "1", "2", "3"}, {"0", "1", "2"}, False),
+        "gamma": (GAMMA, {"3"}, set(), True),
+        "supervised": (NONE, set(), set(), False),
+    }
+    for weights, combinators, matrices, clean in expected.values():
+        ladder = Ladder([0], SIZES, weights, 0.3, 0.3)
+        assert set(ladder.decoder.keys()) == combinators
+        assert set(ladder.decoder_weight.keys()) == matrices
+        assert ladder.needs_clean_pass is clean
+
+
+def test_the_published_network_has_the_published_number_of_parameters() -> None:
+    """Encoder and decoder 784*1000 + 1000*500 + 500*250 + 2*250*250 + 250*10 = 1,536,500 each; betas 2,260;
+    gamma 10; ten combinator vectors over 3,044 units."""
+    ladder = Ladder([0], [784, 1000, 500, 250, 250, 250, 10], [1000.0, *[0.0] * 6], 0.3, 0.3)
+    assert sum(p.numel() for p in ladder.parameters()) == 2 * 1_536_500 + 2_260 + 10 + 30_440 == 3_105_710
+    assert ladder.n_units == 3_044
+    for layer, weight in enumerate(ladder.encoder):
+        assert weight.std().item() == pytest.approx(ladder.sizes[layer] ** -0.5, rel=0.05)
+    for layer, weight in ladder.decoder_weight.items():
+        assert weight.std().item() == pytest.approx(ladder.sizes[int(layer) + 1] ** -0.5, rel=0.1)
+    assert not any(beta.any() for beta in ladder.beta)
+    assert torch.equal(ladder.gamma, torch.ones(1, 1, 10))
+
+
+def test_a_seed_means_the_same_initial_weights_in_every_group_and_variant() -> None:
+    together, alone = Ladder([3, 7, 9], SIZES, FULL, 0.3, 0.3), Ladder([7], SIZES, BOTTOM, 0.1, 0.1)
+    of_alone = dict(alone.named_parameters())
+    for name, parameter in together.named_parameters():
+        assert torch.equal(parameter[1:2], of_alone[name]), name
+    weights = [p for name, p in together.named_parameters() if "weight" in name or "encoder" in name]
+    assert len(weights) == 6
+    assert len({tuple(w[r].flatten().tolist()[:3]) for w in weights for r in range(3)}) == 18
+
+
+def test_bfloat16_products_change_the_logits_little_and_the_parameters_not() -> None:
+    exact = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3)
+    coarse = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3, torch.bfloat16)
+    x, noise = torch.rand(2, 30, 20), torch.randn(2, 30, 53)
+    difference = (exact.encode(x, noise).logits - coarse.encode(x, noise).logits).detach().abs()
+    assert 0 < difference.mean().item() < 0.03
+    assert difference.max().item() < 0.3
+    reconstruction = coarse.reconstruct(x, noise)
+    reconstruction.sum().backward()
+    assert reconstruction.dtype == torch.float32
+    assert {p.dtype for p in coarse.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in coarse.parameters() if p.grad is not None} == {torch.float32}

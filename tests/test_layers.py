@@ -1,0 +1,150 @@
+import math
+
+import pytest
+import reference
+import torch
+from torch.testing import assert_close
+
+from ladder_ebgan.layers import (
+    GaussianCombinator,
+    batch_normalize,
+    batch_statistics,
+    initial_weight,
+    normalize,
+    replica_matmul,
+)
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_each_replica_is_multiplied_by_its_own_matrix(replicas: int) -> None:
+    x, weight = torch.randn(replicas, 4, 5), torch.randn(replicas, 5, 3)
+    expected = [reference.linear(x[r].tolist(), weight[r].tolist()) for r in range(replicas)]
+    assert_close(replica_matmul(x, weight), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_bfloat16_products_have_coarse_factors_and_a_float32_result_and_gradient(replicas: int) -> None:
+    """1 + 2^-9 rounds to 1 in bfloat16, whose fraction has 7 bits; so do the factors, not the parameter."""
+    x = torch.full((replicas, 1, 1), 1 + 2**-9)
+    weight = torch.full((replicas, 1, 1), 3.0, requires_grad=True)
+    product = replica_matmul(x, weight, torch.bfloat16)
+    product.sum().backward()
+    assert weight.grad is not None
+    assert product.dtype == weight.grad.dtype == torch.float32
+    assert_close(product.detach(), torch.full((replicas, 1, 1), 3.0), rtol=0, atol=0)
+    assert_close(weight.grad, torch.ones(replicas, 1, 1), rtol=0, atol=0)
+    assert_close(replica_matmul(x, weight.detach()), 3 * x)
+
+
+def test_statistics_by_hand() -> None:
+    """1, 3, 8: mean 12/3 = 4; squares 9 + 1 + 16 = 26, divided by 3 and not by 2."""
+    mean, variance = batch_statistics(torch.tensor([[[1.0], [3.0], [8.0]]]))
+    assert_close(mean, torch.tensor([[[4.0]]]))
+    assert_close(variance, torch.tensor([[[26 / 3]]]))
+
+
+def test_statistics_of_a_large_mean_keep_their_digits() -> None:
+    """The mean of squares less the square of the mean would leave nothing of 0.25 beside 10^8 in float32."""
+    _, variance = batch_statistics(torch.tensor([[[10000.0], [10001.0]]]))
+    assert_close(variance, torch.tensor([[[0.25]]]))
+
+
+def test_normalising_divides_by_the_root_of_the_variance() -> None:
+    """(7 - 1) / sqrt(4) = 3; by the variance itself it were 1.5."""
+    z = normalize(torch.tensor([[[7.0]]]), torch.tensor([[[1.0]]]), torch.tensor([[[4.0]]]))
+    assert_close(z, torch.tensor([[[3.0]]]))
+
+
+def test_a_normalised_batch_by_hand() -> None:
+    """-2, 0, 2, 8: mean 2, squares 16 + 4 + 0 + 36 = 56, variance 14."""
+    z = batch_normalize(torch.tensor([[[-2.0], [0.0], [2.0], [8.0]]]))
+    assert_close(z, torch.tensor([[[-4.0], [-2.0], [0.0], [6.0]]]) / math.sqrt(14))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups_are_normalised_each_by_its_own_statistics(groups: int) -> None:
+    z = torch.randn(2, 12, 3) * 4 + 1
+    parts = z.chunk(groups, dim=1)
+    expected = torch.cat([normalize(part, *batch_statistics(part)) for part in parts], dim=1)
+    assert_close(batch_normalize(z, groups), expected)
+    loops = [sum((reference.batch_norm(part[r].tolist()) for part in parts), []) for r in range(2)]  # noqa: RUF017
+    assert_close(batch_normalize(z, groups), torch.tensor(loops))
+
+
+def test_halves_that_differ_by_a_constant_are_equal_once_normalised_separately() -> None:
+    half = torch.randn(1, 5, 2)
+    labeled, unlabeled = batch_normalize(torch.cat([half, half + 3], dim=1), groups=2).chunk(2, dim=1)
+    assert_close(labeled, unlabeled, rtol=1e-4, atol=1e-5)
+
+
+def test_a_dead_unit_is_normalised_to_zero_with_a_finite_gradient() -> None:
+    z = torch.zeros(1, 4, 2, requires_grad=True)
+    normalized = batch_normalize(z)
+    (normalized * torch.arange(8.0).reshape(1, 4, 2)).sum().backward()
+    assert z.grad is not None
+    assert_close(normalized.detach(), torch.zeros(1, 4, 2))
+    assert z.grad.isfinite().all()
+
+
+def test_gradient_flows_through_the_statistics() -> None:
+    z = torch.randn(2, 6, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: batch_normalize(z, 2), z)
+    assert torch.autograd.gradcheck(lambda z: normalize(z.flip(1), *batch_statistics(z)), z)
+
+
+def test_one_replica_is_not_normalised_by_another() -> None:
+    z = torch.randn(2, 5, 3)
+    other = torch.stack([z[0], 100 * torch.randn(5, 3)])
+    assert torch.equal(batch_normalize(z)[0], batch_normalize(other)[0])
+
+
+def test_the_combinator_is_zero_at_first() -> None:
+    """a1 = a6 = 0 and all slopes too: mu = v = 0, so z_hat = (z - 0) 0 + 0."""
+    z_hat = GaussianCombinator(2, 4)(torch.randn(2, 3, 4), torch.randn(2, 3, 4))
+    assert_close(z_hat.detach(), torch.zeros(2, 3, 4))
+    initial = GaussianCombinator(2, 4).a.detach()
+    assert torch.equal(initial[:, [1, 6]], torch.ones(2, 2, 1, 4))  # a2 and a7, the slopes within the sigmoids
+    assert torch.equal(initial.sum(dim=1), torch.full((2, 1, 4), 2.0))
+
+
+def test_the_combinator_by_hand() -> None:
+    """u = 0, so the sigmoids are those of a3 = log 3 and a8 = -log 3: 3/4 and 1/4.
+
+    mu = 4 * 3/4 + 5 = 8; v = 8 * 1/4 + 1 = 3; z_hat = (10 - 8) * 3 + 8 = 14.
+    """
+    combinator = GaussianCombinator(1, 1)
+    a = [4.0, 9.0, math.log(3), 9.0, 5.0, 8.0, 9.0, -math.log(3), 9.0, 1.0]
+    with torch.no_grad():
+        combinator.a.copy_(torch.tensor(a).reshape(1, 10, 1, 1))
+    z_hat = combinator(torch.tensor([[[10.0]]]), torch.tensor([[[0.0]]]))
+    assert_close(z_hat.detach(), torch.tensor([[[14.0]]]))
+
+
+def test_every_unit_of_every_replica_has_a_combinator_of_its_own() -> None:
+    combinator = GaussianCombinator(2, 3)
+    reference.randomize(combinator)
+    z, u = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
+    expected = torch.zeros(2, 4, 3)
+    for r in range(2):
+        for i in range(4):
+            for j in range(3):
+                a = combinator.a[r, :, 0, j].tolist()
+                expected[r, i, j] = reference.gaussian_combinator(z[r, i, j].item(), u[r, i, j].item(), a)
+    assert_close(combinator(z, u).detach(), expected)
+
+
+def test_initial_weights_have_the_deviation_asked_for() -> None:
+    """Of 40,000 numbers the deviation has a relative error of 1 / sqrt(80,000) = 0.0035, the mean 0.005."""
+    weight = initial_weight([5], (0, 1), 200, 200, 0.02)
+    assert weight.dtype == torch.float32
+    assert weight.std().item() == pytest.approx(0.02, rel=0.015)
+    assert abs(weight.mean().item()) < 0.02 * 0.02
+
+
+def test_initial_weights_belong_to_the_seed_and_the_tensor() -> None:
+    both = initial_weight([5, 6], (0, 1), 4, 3, 1.0)
+    assert both.shape == (2, 4, 3)
+    assert torch.equal(both[:1], initial_weight([5], (0, 1), 4, 3, 1.0))
+    assert torch.equal(both[1:], initial_weight([6], (0, 1), 4, 3, 1.0))
+    drawn = [initial_weight([seed], key, 4, 3, 1.0) for seed in (5, 6) for key in ((0, 1), (0, 2), (1, 1))]
+    assert len({tuple(weight.flatten().tolist()) for weight in drawn}) == 6

@@ -1,0 +1,243 @@
+"""A tiny run for the tests of everything around the training: its arguments, and ways to start it.
+
+Run as a script this file is a server that forks a real process for each run, so that the tests of signals and
+kills need not import PyTorch anew for each of their processes.
+"""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+
+SETTINGS = {
+    "network.hidden_sizes": "[12, 10, 8, 8, 8]",
+    "training.batch_size": "20",
+    "training.curve_every_steps": "10",
+    "ladder.n_steps": "20",
+    "ladder.decay_start_step": "10",
+    "ladder.learning_rate": "0.01",
+    "ebgan-ladder.n_steps": "24",
+    "ebgan-ladder.decay_start_step": "16",
+    "ebgan-ladder.adversarial_steps": "13",
+    "ebgan-ladder.margin.steps": "[0, 13]",
+    "ebgan-ladder.generator.hidden_sizes": "[9, 9]",
+    "ebgan-ladder.generator.latent_size": "4",
+}
+
+
+def settings(**changed: str) -> list[str]:
+    """Return the --set options of a tiny table2; `ebgan_ladder__n_steps` stands for `ebgan-ladder.n_steps`."""
+    other = {key.replace("__", ".").replace("ebgan_", "ebgan-"): value for key, value in changed.items()}
+    return [part for key, value in (SETTINGS | other).items() for part in ("--set", f"{key}={value}")]
+
+
+def arguments(output: Path, *more: str, **changed: str) -> list[str]:
+    """Return the arguments of a tiny run with 20 labels and seeds 0 and 1."""
+    given = ["--data", "digits", "--recipe", "table2", "--no-compile", "--output", str(output)]
+    defaults = [] if "--labels" in more else ["--labels", "20"]
+    if not {"--seeds", "--seed-list"} & set(more):
+        defaults += ["--seeds", "2"]
+    return ["run", *given, *settings(**changed), *defaults, *more]
+
+
+class Outcome(NamedTuple):
+    """How a command ended; the code of a killed process is minus the signal, as in `subprocess`."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def invoke(*command: str) -> Outcome:
+    """Run a command in this process, on one thread, and leave the process as it was."""
+    import torch
+
+    from ladder_ebgan import cli, machine
+
+    stdout, stderr, n_threads, code = io.StringIO(), io.StringIO(), torch.get_num_threads(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "available_cores", lambda: 1)
+        try:
+            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+                cli.main(command)
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        finally:
+            torch.set_num_threads(n_threads)
+            torch.set_flush_denormal(False)
+    return Outcome(code, stdout.getvalue(), stderr.getvalue())
+
+
+def done(*command: str) -> Outcome:
+    """Run a command in this process that has to succeed."""
+    outcome = invoke(*command)
+    assert outcome.code == 0, outcome.stderr
+    return outcome
+
+
+def refused(*command: str, code: int = 2) -> str:
+    """Run a command in this process that has to fail in one line, and return the line."""
+    outcome = invoke(*command)
+    assert outcome.code == code, outcome
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("ladder-ebgan: ")
+    assert outcome.stderr.endswith("\n")
+    assert outcome.stderr.count("\n") == 1, outcome.stderr
+    return outcome.stderr.removeprefix("ladder-ebgan: ").strip()
+
+
+@functools.cache
+def finished_run(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished tiny run, made once a session; copy it before changing anything."""
+    folder = factory.mktemp("finished") / "run"
+    done(*arguments(folder, "--quiet"))
+    return folder
+
+
+def copied_run(factory: pytest.TempPathFactory, folder: Path) -> Path:
+    """Return a copy of a finished tiny run at `folder`."""
+    return Path(shutil.copytree(finished_run(factory), folder))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder by their path in it."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Server:
+    """Starts real processes, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        self.process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def start(self, *command: str, **hooks: Any) -> int:
+        """Start a command, with hooks of `_install`, and return its process id."""
+        assert self.process.stdin is not None
+        job = {"command": command, "hooks": hooks, "folder": str(self.folder)}
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def wait(self) -> Outcome:
+        """Wait for the end of the command."""
+        code = os.waitstatus_to_exitcode(self._answer())
+        return Outcome(code, *((self.folder / name).read_text() for name in ("stdout", "stderr")))
+
+    def run(self, *command: str, **hooks: Any) -> Outcome:
+        """Start a command and wait for its end."""
+        self.start(*command, **hooks)
+        return self.wait()
+
+    def _answer(self) -> int:
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """Run a server of processes."""
+    it = Server(folder)
+    with it.process:
+        yield it
+        assert it.process.stdin is not None
+        it.process.stdin.close()
+
+
+def wait_until(condition: Any, seconds: float = 60) -> None:
+    """Poll until `condition()` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def _serve() -> None:
+    from ladder_ebgan.cli import main
+
+    _warm_up()
+    answers = sys.stdout
+    for line in iter(sys.stdin.readline, ""):
+        job = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            for number, name in ((1, "stdout"), (2, "stderr")):
+                os.dup2(os.open(Path(job["folder"]) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            _install(**job["hooks"])
+            main(job["command"])
+            sys.exit(0)
+        print(child, file=answers, flush=True)  # noqa: T201
+        print(os.waitpid(child, 0)[1], file=answers, flush=True)  # noqa: T201
+
+
+def _warm_up() -> None:
+    """Do once, before forking, what is slow the first time: imports, the first gradient, the first figure."""
+    import torch
+
+    import ladder_ebgan.experiment
+    import ladder_ebgan.report.progress
+    from ladder_ebgan.data import load_dataset
+    from ladder_ebgan.report import outputs
+
+    assert ladder_ebgan.experiment
+    assert ladder_ebgan.report.progress
+    load_dataset("digits")
+    weight = torch.zeros(2, 3, 3, requires_grad=True)
+    torch.bmm(weight, weight).sum().backward()
+    torch.optim.Adam([weight], fused=True).step()
+    with tempfile.TemporaryDirectory() as folder:
+        outputs.learning_curves([], Path(folder) / "empty.png")
+
+
+def _install(
+    checkpoint_each_step: bool = False,
+    kill_at_fsync: int | None = None,
+    kill_at_checkpoint_removal: bool = False,
+    signal_at_step: tuple[int, list[int]] | None = None,
+) -> None:
+    """Make this process meet its end at a known place."""
+    from ladder_ebgan import group, runs, training
+
+    if checkpoint_each_step:
+        ticks = iter(range(10**9, 0, -1))  # a clock that runs backwards: writing takes less than no time
+        group.time = SimpleNamespace(monotonic=lambda: next(ticks))
+        group.CHECKPOINT_SECONDS = -10.0
+    if kill_at_fsync is not None:
+        countdown, fsync = iter(range(kill_at_fsync - 1, -1, -1)), os.fsync
+        os.fsync = lambda file: fsync(file) if next(countdown) else _signal(signal.SIGKILL)
+    if kill_at_checkpoint_removal:
+        runs.RunFolder.remove_checkpoint = lambda *_: _signal(signal.SIGKILL)
+    if signal_at_step is not None:
+        note, (step, numbers) = training._note_divergence, signal_at_step
+
+        def note_and_signal(state: training.State, costs: training.StepCosts) -> None:
+            note(state, costs)
+            if state.step == step:
+                _signal(*numbers)
+
+        training._note_divergence = note_and_signal
+
+
+def _signal(*numbers: int) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+if __name__ == "__main__":
+    _serve()
