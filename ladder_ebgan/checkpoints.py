@@ -35,7 +35,7 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
             for name, tensor in wanted.items():
                 tensor.copy_(file.get_tensor(name))
             state.step, state.seconds = int(metadata["step"]), float(metadata["seconds"])
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"the checkpoint {path} is damaged ({reason}); remove it to train its replicas anew"

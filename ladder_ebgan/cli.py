@@ -72,6 +72,7 @@ def cli() -> None:
 @click.option(
     "--model",
     "models",
+    envvar="LADDER_EBGAN_RUN_MODEL",
     multiple=True,
     metavar="NAME",
     help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder]",
@@ -79,6 +80,7 @@ def cli() -> None:
 @click.option(
     "--recipe",
     "recipe_name",
+    envvar="LADDER_EBGAN_RUN_RECIPE",
     default="table2",
     show_default=True,
     metavar="NAME|FILE",
@@ -87,6 +89,7 @@ def cli() -> None:
 @click.option(
     "--set",
     "overrides",
+    envvar="LADDER_EBGAN_RUN_SET",
     multiple=True,
     metavar="KEY=VALUE",
     help="Change a setting of the recipe, such as ladder.n_steps=1000. Repeatable.",
@@ -116,6 +119,7 @@ def cli() -> None:
 @click.option(
     "--compile/--no-compile",
     "compiled",
+    envvar="LADDER_EBGAN_RUN_COMPILE",
     default=None,
     help="Compile the training step.  [default: where it pays]",
 )
@@ -132,7 +136,7 @@ def cli() -> None:
     metavar="SECONDS",
     help="Stop after this time with a checkpoint and exit code 75.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_RUN_JSON", is_flag=True, help="Print the table as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--verbose", is_flag=True, help="Say how the run was resolved.")
 def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, **options: Any) -> None:
@@ -142,8 +146,9 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
     from their checkpoint, further seeds and budgets are added to the table.
 
     \b
-    Exit codes: 0 done; 1 a seed diverged or the machine failed; 2 wrong use; 75 time limit reached;
-    130 Ctrl-C; 143 SIGTERM. After the last three the same command goes on.
+    Exit codes: 0 done; 1 a seed diverged or the machine failed; 2 wrong use;
+    75 time limit reached; 130 Ctrl-C; 143 SIGTERM. After the last three the
+    same command goes on.
     """
     from ladder_ebgan.experiment import Stopped, open_experiment
     from ladder_ebgan.interruption import EXIT_CODES, stop_request
@@ -169,7 +174,14 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
     if stopped is not None:
         _say(console, f"Stopped ({stopped}). The same command goes on from here.")
         sys.exit(EXIT_CODES[stopped])
-    if any(row.n_diverged for row in table.rows):
+    n_diverged = sum(row.n_diverged for row in table.rows)
+    if n_diverged:
+        n_replicas = n_diverged + sum(row.n_seeds for row in table.rows)
+        _say(
+            console,
+            f"{n_diverged} of {n_replicas} replicas diverged and are left out of the table; "
+            "try a lower learning_rate with --set, in a folder of its own.",
+        )
         sys.exit(FAILED)
 
 
@@ -237,6 +249,7 @@ def _announce(experiment: "Experiment", console: "Console", verbose: bool) -> No
 @click.option(
     "--format",
     "layout",
+    envvar="LADDER_EBGAN_TABLE_FORMAT",
     type=click.Choice(["text", "markdown", "csv", "json"]),
     default="text",
     show_default=True,
@@ -293,7 +306,7 @@ def list_data() -> None:
 
 @data.command("describe")
 @click.argument("name", metavar="NAME|PATH")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_DATA_DESCRIBE_JSON", is_flag=True, help="Print it as JSON.")
 def describe_data(name: str, as_json: bool) -> None:
     """Say what a data set holds: images, shape, classes and their counts, range, fingerprint."""
     from ladder_ebgan.data import describe, load_dataset
@@ -337,14 +350,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; a mistake is told in one line, without a traceback."""
     try:
         cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except UsageError as error:
         _fail(str(error), 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; the same command goes on from the last checkpoint", 130)
-    except BrokenPipeError:  # the reader of stdout has gone, which is its right
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError:
         _fail(OUT_OF_MEMORY, FAILED)
     except OSError as error:

@@ -146,6 +146,7 @@ def open_experiment(request: Request) -> Iterator[Experiment]:
     with open_run_folder(path, description, request.fresh) as folder:
         resolved = resolved.kept(folder.record["resolved"])
         apply(resolved)
+        _remove_finished_checkpoints(folder)
         replicas = [Replica(labels, seed) for labels in request.labels for seed in request.seeds]
         groups = plan_groups(folder, request.models, replicas, resolved.replicas_at_once)
         if groups:
@@ -178,6 +179,14 @@ def plan_groups(
             for start in range(0, len(new), replicas_at_once)
         ]
     return planned
+
+
+def _remove_finished_checkpoints(folder: RunFolder) -> None:
+    """Remove the checkpoints that a kill left behind after the results of their groups were stored."""
+    finished = {(row.model, Replica(row.labels, row.seed)) for row in folder.results()}
+    for group in folder.groups:
+        if all((group.model, replica) in finished for replica in group.replicas):
+            folder.remove_checkpoint(group)
 
 
 def _note_start(folder: RunFolder, request: Request, resolved: Resolved) -> None:

@@ -54,7 +54,7 @@ def batch_normalize(z: Tensor, groups: int = 1) -> Tensor:
         groups: equal consecutive parts of the batch that are normalised separately, such as the labelled and
             the unlabelled half.
     """
-    parts = z.unflatten(-2, (groups, -1))  # [replicas, groups, batch / groups, features]
+    parts: Tensor = z.unflatten(-2, (groups, -1))  # [replicas, groups, batch / groups, features]
     centered = parts - parts.mean(dim=-2, keepdim=True)  # once for both: the variance and the result
     variance = centered.square().mean(dim=-2, keepdim=True)
     return (centered * torch.rsqrt(variance + EPSILON)).flatten(-3, -2)

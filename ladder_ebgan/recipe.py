@@ -184,9 +184,10 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         UsageError: naming the first key that is wrong, and what would be right.
     """
+    text = recipe_text(name_or_path)
     try:
-        tables = tomllib.loads(recipe_text(name_or_path))
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
     for override in overrides:
         _apply(tables, override)
@@ -208,9 +209,10 @@ def _apply(tables: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise UsageError(f"--set {override}: must be key=value, for example ladder.n_steps=1000")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        value = text.strip()  # a bare word is a string
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    value = parsed["value"] if parsed.keys() == {"value"} else text.strip()  # a bare word is a string
     *parents, last = key.strip().split(".")
     table = tables
     for parent in parents:

@@ -29,6 +29,10 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.results import CurvePoint, Result
 
 FORMAT = 1  # of the folder; a later version reads it or refuses it
+RUN_FILES = (  # all but run.json
+    *("results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"),
+    *("table.json", "table.md", "table.csv", "report.html"),
+)
 Row = TypeVar("Row", Result, CurvePoint)
 
 
@@ -152,6 +156,7 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        _refuse_strangers(path)
         lock = (path / ".lock").open("a")
     except FileExistsError:
         raise UsageError(f"--output {path} is a file: name a folder") from None
@@ -185,19 +190,14 @@ def read_record(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a run folder: it has no run.json") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path / 'run.json'}: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    complete = {"identity", "image_shape", "resolved", "groups", "starts"}
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not complete <= record.keys():
         raise UsageError(f"{path / 'run.json'} is of another version of this program, or damaged")
     return record
 
 
 def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     if not (path / "run.json").exists():
-        strangers = sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
-        if strangers:
-            raise UsageError(
-                f"the folder {path} is not empty and not a run's (it has {strangers[0]}): "
-                "name another with --output"
-            )
         return {"format": FORMAT, **description, "groups": [], "starts": []}
     record = read_record(path)
     difference = _first_difference(record["identity"], description["identity"])
@@ -209,15 +209,24 @@ def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+def _refuse_strangers(path: Path) -> None:
+    """Refuse a folder that holds something but no run; nothing is written to it, not even a lock."""
+    names = {entry.name for entry in path.iterdir()} - {".lock"}
+    strangers = sorted(name for name in names if not name.startswith(".run.json"))  # left by a kill at the start
+    if strangers and "run.json" not in names:
+        raise UsageError(
+            f"the folder {path} is not empty and not a run's (it has {strangers[0]}): name another with --output"
+        )
+
+
 def _clear(path: Path) -> None:
-    """Remove a run's files; a folder that is no run's is left alone, and refused later."""
-    if (path / "run.json").exists():
-        for entry in path.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name not in {".lock", "run.json"}:
-                entry.unlink()
-        (path / "run.json").unlink()  # last, so that a kill in between leaves a run to be cleared again
+    """Remove a run's files; whatever else somebody has put beside them stays."""
+    for name in RUN_FILES:
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
+    (path / "run.json").unlink(missing_ok=True)  # last, so that a kill in between leaves a run to be cleared again
 
 
 def _first_difference(there: Any, here: Any, key: str = "") -> str | None:
@@ -253,16 +262,16 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
     types = get_type_hints(row_type)
     try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()
         return [
             row_type(**{name: _parsed(text, types[name]) for name, text in row.items()})
             for row in csv.DictReader(lines)
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is damaged: {error}; restore it, or start anew with --fresh") from error
 
 

@@ -41,11 +41,6 @@ def batch_norm(z: Matrix) -> Matrix:
     return normalize(z, *mean_and_variance(z))
 
 
-def batch_norm_halves(z: Matrix, n_labeled: int) -> Matrix:
-    """The labelled and the unlabelled part, each by its own statistics."""
-    return batch_norm(z[:n_labeled]) + batch_norm(z[n_labeled:])
-
-
 def add_noise(z: Matrix, noise: Matrix | None, std: float) -> Matrix:
     if noise is None:
         return z
@@ -83,7 +78,7 @@ class Network:
 
 @dataclass
 class Pass:
-    """One pass through the encoder of images that are normalised together."""
+    """One pass through the encoder of images that are normalised together; the halves of a batch take two."""
 
     z: list[Matrix]  # layers 0..L
     statistics: list[tuple[list[float], list[float]]]  # of layers 1..L, before normalisation
@@ -291,3 +286,13 @@ def randomize(module: nn.Module, std: float = 0.6) -> None:
     """Give every parameter a value of its own; at the initial ones many gradients vanish."""
     for parameter in module.parameters():
         parameter.add_(std * torch.randn_like(parameter))
+
+
+def snapshot(module: nn.Module | None) -> list[Tensor]:
+    assert module is not None
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def assert_equal(first: list[Tensor], second: list[Tensor]) -> None:
+    assert len(first) == len(second)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -44,6 +44,25 @@ def test_a_batch_holds_what_its_shapes_say(data: SmallData) -> None:
     assert alone.generated_noise is None
 
 
+def test_each_kind_of_number_comes_from_the_stream_of_its_name(data: SmallData) -> None:
+    batch = stream_of(data, [0, 3]).at(5, adversarial=True)
+    expected = {
+        Stream.CORRUPTION_NOISE: batch.noise,
+        Stream.LATENTS: batch.latents,
+        Stream.GENERATED_NOISE: batch.generated_noise,
+    }
+    for stream, numbers in expected.items():
+        assert numbers is not None
+        assert torch.equal(numbers, NormalStream([0, 3], stream, tuple(numbers.shape[1:]), CPU).at(5))
+
+
+def test_numbers_drawn_ahead_are_those_drawn_when_asked_for() -> None:
+    ahead, on_demand = (NormalStream([0, 1], Stream.LATENTS, (3, 2), CPU) for _ in range(2))
+    on_demand.drawer = None  # as on a GPU
+    for step in (0, 1, 2, 7, 3):
+        assert torch.equal(ahead.at(step), on_demand.at(step))
+
+
 def test_a_stream_without_a_generator_gives_the_same_images_and_noise(data: SmallData) -> None:
     without, beside = (stream_of(data, [0, 1], latent_size=size) for size in (None, LATENT_SIZE))
     for step in range(3):

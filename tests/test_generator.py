@@ -9,7 +9,7 @@ SIZES = [3, 5, 4, 6]
 
 
 def test_images_and_gradient_equal_loops() -> None:
-    """Normalisation and ReLU in the hidden layers, through whose statistics gradient flows; a sigmoid at the end."""
+    """Normalisation and ReLU in the hidden layers, through whose statistics gradient flows; then a sigmoid."""
     generator = Generator([1, 2], SIZES, 0.5, torch.float64).double()
     reference.randomize(generator)
     latents = torch.randn(2, 5, 3, dtype=torch.float64)

@@ -152,8 +152,8 @@ def test_the_published_network_has_the_published_number_of_parameters() -> None:
     assert ladder.n_units == 3_044
     for layer, weight in enumerate(ladder.encoder):
         assert weight.std().item() == pytest.approx(ladder.sizes[layer] ** -0.5, rel=0.05)
-    for layer, weight in ladder.decoder_weight.items():
-        assert weight.std().item() == pytest.approx(ladder.sizes[int(layer) + 1] ** -0.5, rel=0.1)
+    for name, weight in ladder.decoder_weight.items():
+        assert weight.std().item() == pytest.approx(ladder.sizes[int(name) + 1] ** -0.5, rel=0.1)
     assert not any(beta.any() for beta in ladder.beta)
     assert torch.equal(ladder.gamma, torch.ones(1, 1, 10))
 

@@ -17,7 +17,9 @@ from ladder_ebgan.losses import (
 
 def test_the_energy_is_the_squared_error_of_each_example_summed_over_features() -> None:
     """(1 - 0)^2 + (2 - 4)^2 = 5 and (3 - 3)^2 + (1 - 2)^2 = 1: no mean, no root, no half."""
-    energy = reconstruction_energy(torch.tensor([[[1.0, 2.0], [3.0, 1.0]]]), torch.tensor([[[0.0, 4.0], [3.0, 2.0]]]))
+    energy = reconstruction_energy(
+        torch.tensor([[[1.0, 2.0], [3.0, 1.0]]]), torch.tensor([[[0.0, 4.0], [3.0, 2.0]]])
+    )
     assert_close(energy, torch.tensor([[5.0, 1.0]]))
 
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import parameters_of_run
 
 from ladder_ebgan.batches import BatchStream
-from ladder_ebgan.cli import run
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.recipe import (
     EBGANLadderSettings,
@@ -50,8 +50,7 @@ def test_there_are_recipes() -> None:
 def test_a_recipe_says_what_it_is_and_the_command_that_runs_it(name: str) -> None:
     commands = re.findall(r"^#\s+(ladder-ebgan run .*)$", recipe_text(name), re.MULTILINE)
     assert len(commands) == 1
-    context = run.make_context("run", shlex.split(commands[0])[2:])
-    assert context.params["recipe_name"] == name
+    assert parameters_of_run(*shlex.split(commands[0])[2:])["recipe_name"] == name
     assert len(recipe_summary(name)) > 30
     assert not recipe_summary(name).startswith("#")
 
@@ -166,7 +165,7 @@ def test_a_wrong_setting_is_refused_by_name(override: str, expected: str) -> Non
         ("ladder.n_steps=1 2", 'ladder.n_steps is "1 2"'),
         ("ladder.n_steps=" + "9" * 5000, "input should be a valid integer"),
         ("ladder.n_steps=" + "[" * 5000, "input should be a valid integer"),
-        ("ladder.n_steps=1\nx = 2", "input should be a valid integer"),
+        ("ladder.n_steps=9\nx = 2", "input should be a valid integer"),
     ],
 )
 def test_a_wrong_override_is_refused(override: str, expected: str) -> None:
@@ -195,7 +194,7 @@ def required(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tupl
             yield from required(value, (*path, key))
 
 
-@pytest.mark.parametrize("path", required(tables()), ids=".".join)
+@pytest.mark.parametrize("path", list(required(tables())), ids=".".join)
 def test_a_missing_key_is_named(path: tuple[str, ...]) -> None:
     changed = tables()
     table = changed
@@ -285,12 +284,14 @@ leaves = st.one_of(
     st.booleans(),
     st.integers(),
     st.integers(min_value=10**30, max_value=10**31),
-    st.just(10**5000),
+    st.just(10**400),
     st.floats(),
     st.text(max_size=5),
     st.sampled_from(["\ud800", datetime.date(2024, 1, 1), math.inf, math.nan, -0.0, 1e308]),
 )
-values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
 
 
 @given(data=st.data())
@@ -307,8 +308,10 @@ def test_any_mutation_gives_a_recipe_or_one_line(data: st.DataObject) -> None:
             table[key] = data.draw(values)
         else:
             del table[key]
+    message = "mutated: "
     try:
         assert isinstance(parse_recipe(mutated, "mutated"), Recipe)
     except UsageError as error:
-        assert str(error).startswith("mutated: ")
-        assert len(str(error).splitlines()) == 1
+        message = str(error)
+    assert message.startswith("mutated: ")
+    assert len(message.splitlines()) == 1

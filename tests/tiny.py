@@ -5,7 +5,6 @@ kills need not import PyTorch anew for each of their processes.
 """
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
 SETTINGS = {
@@ -51,6 +51,17 @@ def arguments(output: Path, *more: str, **changed: str) -> list[str]:
     if not {"--seeds", "--seed-list"} & set(more):
         defaults += ["--seeds", "2"]
     return ["run", *given, *settings(**changed), *defaults, *more]
+
+
+def parameters_of_run(*arguments: str) -> dict[str, Any]:
+    """Return what click makes of the options of `run`, without those that are not part of the request."""
+    from ladder_ebgan.cli import cli, run
+
+    # With the context of the group, since a command remembers what its first context calls its help option.
+    root = click.Context(cli, info_name="ladder-ebgan", **cli.context_settings)
+    parameters = run.make_context("run", list(arguments), parent=root).params
+    apart = {"as_json", "quiet", "verbose", "time_limit"}
+    return {name: value for name, value in parameters.items() if name not in apart}
 
 
 class Outcome(NamedTuple):
@@ -99,11 +110,11 @@ def refused(*command: str, code: int = 2) -> str:
     return outcome.stderr.removeprefix("ladder-ebgan: ").strip()
 
 
-@functools.cache
 def finished_run(factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished tiny run, made once a session; copy it before changing anything."""
-    folder = factory.mktemp("finished") / "run"
-    done(*arguments(folder, "--quiet"))
+    folder = factory.getbasetemp() / "finished-run"
+    if not folder.exists():
+        done(*arguments(folder, "--quiet"))
     return folder
 
 
@@ -182,8 +193,8 @@ def _serve() -> None:
             _install(**job["hooks"])
             main(job["command"])
             sys.exit(0)
-        print(child, file=answers, flush=True)  # noqa: T201
-        print(os.waitpid(child, 0)[1], file=answers, flush=True)  # noqa: T201
+        print(child, file=answers, flush=True)
+        print(os.waitpid(child, 0)[1], file=answers, flush=True)
 
 
 def _warm_up() -> None:
@@ -191,18 +202,20 @@ def _warm_up() -> None:
     import torch
 
     import ladder_ebgan.experiment
+    import ladder_ebgan.report.outputs
     import ladder_ebgan.report.progress
     from ladder_ebgan.data import load_dataset
-    from ladder_ebgan.report import outputs
+    from ladder_ebgan.report.figures import learning_curves
 
     assert ladder_ebgan.experiment
+    assert ladder_ebgan.report.outputs
     assert ladder_ebgan.report.progress
     load_dataset("digits")
     weight = torch.zeros(2, 3, 3, requires_grad=True)
     torch.bmm(weight, weight).sum().backward()
     torch.optim.Adam([weight], fused=True).step()
     with tempfile.TemporaryDirectory() as folder:
-        outputs.learning_curves([], Path(folder) / "empty.png")
+        learning_curves([], Path(folder) / "empty.png")
 
 
 def _install(
@@ -216,19 +229,19 @@ def _install(
 
     if checkpoint_each_step:
         ticks = iter(range(10**9, 0, -1))  # a clock that runs backwards: writing takes less than no time
-        group.time = SimpleNamespace(monotonic=lambda: next(ticks))
+        vars(group)["time"] = SimpleNamespace(monotonic=lambda: next(ticks))
         group.CHECKPOINT_SECONDS = -10.0
     if kill_at_fsync is not None:
         countdown, fsync = iter(range(kill_at_fsync - 1, -1, -1)), os.fsync
-        os.fsync = lambda file: fsync(file) if next(countdown) else _signal(signal.SIGKILL)
+        vars(os)["fsync"] = lambda file: fsync(file) if next(countdown) else _signal(signal.SIGKILL)
     if kill_at_checkpoint_removal:
-        runs.RunFolder.remove_checkpoint = lambda *_: _signal(signal.SIGKILL)
+        setattr(runs.RunFolder, "remove_checkpoint", lambda *_: _signal(signal.SIGKILL))  # noqa: B010
     if signal_at_step is not None:
         note, (step, numbers) = training._note_divergence, signal_at_step
 
         def note_and_signal(state: training.State, costs: training.StepCosts) -> None:
             note(state, costs)
-            if state.step == step:
+            if state.step + 1 == step:  # within that step, counted from 1
                 _signal(*numbers)
 
         training._note_divergence = note_and_signal

@@ -136,7 +136,8 @@ def make_display(console: Console, quiet: bool) -> Display:
     """Return bars where they can be drawn, else plain lines, or nothing if `quiet`."""
     if quiet:
         return Quiet()
-    return Live(console) if console.is_terminal and not console.is_dumb_terminal else Plain(console)
+    live = console.is_terminal and not console.is_dumb_terminal and not console.no_color
+    return Live(console) if live else Plain(console)
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,143 @@
+"""Imports point one way, as docs/design.md has it under 'Package'."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ladder_ebgan
+
+ROOT = Path(ladder_ebgan.__file__).parent
+EVERYWHERE = {"_version", "errors", "results", "streams"}
+
+# What each module may import of ours, beside EVERYWHERE. A new module needs an entry; nobody imports cli.
+ALLOWED: dict[str, set[str]] = {
+    "": set(),
+    "_version": set(),
+    "errors": set(),
+    "results": set(),
+    "streams": set(),
+    # Leaves.
+    "data": {"data"},
+    "layers": set(),
+    "energies": set(),
+    "losses": set(),
+    "schedules": set(),
+    "capture": set(),
+    "statistics": set(),
+    "recipe": set(),
+    "interruption": set(),
+    # Models.
+    "ladder": {"layers"},
+    "generator": {"layers"},
+    # Training and evaluation.
+    "batches": {"data"},
+    "evaluation": {"ladder", "layers"},
+    "training": {
+        *{"batches", "capture", "energies", "generator", "ladder", "layers"},
+        *{"losses", "recipe", "schedules"},
+    },
+    "checkpoints": {"ladder", "training"},
+    "machine": {"capture", "recipe"},
+    "runs": set(),
+    "group": {
+        *{"batches", "checkpoints", "data", "evaluation", "ladder", "machine", "recipe", "runs", "training"},
+    },
+    "timing": {"batches", "group", "machine", "recipe", "training"},
+    "experiment": {"checkpoints", "data", "group", "machine", "recipe", "runs", "timing", "training"},
+    # What is looked at: it reads the run's folder and the loop's events, and nobody below knows of it.
+    "report": set(),
+    "report.table": {"statistics"},
+    "report.figures": {"report.table", "statistics"},
+    "report.outputs": {"report.figures", "report.table", "runs"},
+    "report.progress": {"experiment", "group", "runs"},
+    "cli": {"data", "experiment", "interruption", "machine", "recipe", "report"},
+}
+OUTSIDE = {"click": {"cli"}, "rich": {"cli", "report"}}  # packages that few may import
+WITHOUT_TORCH = ["cli", "recipe", "data", "results", "streams", "errors", "statistics", "report.table"]
+
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+
+def entry(module: str) -> str:
+    """The entry of ALLOWED for a module: its own, or that of its package."""
+    return module if module in ALLOWED else module.partition(".")[0]
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def own(path: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    prefix = "ladder_ebgan."
+    return {name.removeprefix(prefix) for name in imports(path)} & (FILES.keys() - {""}) - {"ladder_ebgan"}
+
+
+def test_the_walk_sees_imports() -> None:
+    assert own(FILES["ladder"]) == {"layers"}
+    assert {"report.progress", "experiment"} <= own(FILES["cli"])
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_imports_only_what_it_may(module: str) -> None:
+    assert entry(module) in ALLOWED, f"say in ALLOWED what {module} may import"
+    if "." in module and not module.startswith("data."):
+        assert module in ALLOWED, f"say in ALLOWED what {module} may import"
+    allowed = ALLOWED[entry(module)] | EVERYWHERE
+    wrong = {name for name in own(FILES[module]) if name not in allowed and name.partition(".")[0] not in allowed}
+    assert wrong == set()
+
+
+def test_the_table_has_no_entry_without_a_module() -> None:
+    assert set(ALLOWED) <= set(FILES)
+
+
+def test_the_table_has_no_cycle() -> None:
+    seen: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"{' -> '.join(trail)} -> {module}"
+        if module not in seen:
+            for other in ALLOWED[module] - {module}:
+                visit(other, (*trail, module))
+            seen.add(module)
+
+    for module in ALLOWED:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_click_and_rich_stay_where_they_are(module: str) -> None:
+    used = {name.partition(".")[0] for name in imports(FILES[module])}
+    for package, places in OUTSIDE.items():
+        assert package not in used or module.partition(".")[0] in places
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_nobody_imports_the_command_line(module: str) -> None:
+    assert "cli" not in own(FILES[module])
+
+
+def test_torch_is_imported_only_where_it_computes() -> None:
+    modules = ", ".join(f"ladder_ebgan.{module}" for module in WITHOUT_TORCH)
+    program = f"import sys, {modules}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_files_are_short_enough_to_be_read(module: str) -> None:
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 400

@@ -1,0 +1,346 @@
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import tiny
+from tiny import parameters_of_run
+
+from ladder_ebgan import __version__, cli
+from ladder_ebgan.experiment import Request
+from ladder_ebgan.recipe import recipe_names, recipe_text
+
+PROGRAM = Path(sys.executable).with_name("ladder-ebgan")
+ANSI = "\x1b"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = list(commands(cli.cli))
+NAMES = [" ".join(["ladder-ebgan", *path]) for path, _ in COMMANDS]
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=NAMES)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help(path: tuple[str, ...], command: click.Command, option: str) -> None:
+    outcome = tiny.done(*path, option)
+    assert outcome.stderr == ""
+    assert outcome.stdout.startswith(" ".join(["Usage: ladder-ebgan", *path]))
+    assert command.help
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, f"{parameter.name} has no help"
+    assert max(map(len, outcome.stdout.splitlines())) <= 80
+
+
+def test_a_group_without_a_command_shows_its_help() -> None:
+    for path in ((), ("recipes",), ("data",)):
+        outcome = tiny.invoke(*path)
+        assert outcome.code == 2
+        assert outcome.stdout == ""
+        assert outcome.stderr.startswith("Usage: ladder-ebgan")
+
+
+def test_the_version_is_told() -> None:
+    assert tiny.done("--version").stdout == f"ladder-ebgan, version {__version__}\n"
+
+
+def test_help_imports_nothing_slow() -> None:
+    program = (
+        "import sys; from ladder_ebgan.cli import main; main(['--help']); main(['run', '--help']);"
+        "print(sorted({'torch', 'numpy', 'rich', 'pydantic', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=NAMES)
+def test_every_option_can_come_from_the_environment_by_its_own_name(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    """--labels of `run` is LADDER_EBGAN_RUN_LABELS, whatever the parameter is called in the code."""
+    root = cli.cli.make_context("ladder-ebgan", ["--help"], resilient_parsing=True)
+    context = root
+    for name in path:
+        context = click.Context(command, info_name=name, parent=context)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name not in {"help", "version"}:
+            longest = max(parameter.opts, key=len).removeprefix("--")
+            variable = "_".join(["LADDER_EBGAN", *path, longest]).upper().replace("-", "_")
+            automatic = f"{context.auto_envvar_prefix}_{parameter.name}".upper().replace("-", "_")
+            assert variable in {parameter.envvar or automatic}
+
+
+def test_options_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {
+        "LABELS": "20",
+        "SEEDS": "1",
+        "MODEL": "ladder",
+        "RECIPE": "table2",
+        "DATA": "digits",
+        "OUTPUT": str(tmp_path / "run"),
+        "COMPILE": "0",
+        "JSON": "1",
+        "QUIET": "1",
+        "SET": " ".join(tiny.settings()[1::2]).replace(", ", ","),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(f"LADDER_EBGAN_RUN_{name}", value)
+    outcome = tiny.done("run")
+    assert outcome.stderr == ""
+    (row,) = json.loads(outcome.stdout)["rows"]
+    assert (row["model"], row["labels"], row["n_seeds"]) == ("ladder", 20, 1)
+    monkeypatch.setenv("LADDER_EBGAN_TABLE_FORMAT", "csv")
+    assert tiny.done("table", str(tmp_path / "run")).stdout.startswith("model,labels,")
+
+
+def requested(*arguments: str) -> Request:
+    return cli._request(**parameters_of_run(*arguments))
+
+
+def test_what_is_not_said_comes_from_the_recipe() -> None:
+    request = requested("--recipe", "supervised")
+    assert request.labels == (50, 100, 200, 1000)
+    assert request.seeds == tuple(range(10))
+    assert request.models == ("ladder",)
+    assert requested().models == ("ladder", "ebgan-ladder")
+    assert request.replicas_at_once is None
+
+
+def test_lists_may_be_repeated_and_joined() -> None:
+    request = requested(
+        *("--labels", "200,100", "--labels", "100", "--seed-list", "3,0,3", "--replicas-at-once", "7"),
+        *("--model", "ladder-matched", "--model", "ladder", "--model", "ladder-matched"),
+    )
+    assert request.labels == (100, 200)
+    assert request.seeds == (3, 0)
+    assert request.models == ("ladder-matched", "ladder")
+    assert request.replicas_at_once == 7
+
+
+def test_stdout_has_the_table_and_stderr_the_progress(tmp_path: Path) -> None:
+    outcome = tiny.done(*tiny.arguments(tmp_path / "run", "--verbose"))
+    assert outcome.stdout == tiny.done("table", str(tmp_path / "run")).stdout
+    lines = outcome.stderr.splitlines()
+    assert lines[0].startswith("Resolved: ")
+    assert '{"replicas_at_once": 4, "compiled": false, "n_threads": 1}, float32' in lines[0]
+    assert re.fullmatch(r"Training 4 replicas on .*, 1 core \(float32, not compiled\)\.", lines[1])
+    assert re.fullmatch(r"This will take about \d+ s, going by a few timed steps\.", lines[2])
+    assert lines[3] == "ladder, 20 labels, seeds 0, 1: 20 steps"
+    assert re.fullmatch(r"  ladder, 20 labels, seed 0: test error \d+\.\d\d %", lines[4])
+    assert lines[-1] == f"The run's folder is {tmp_path / 'run'}"
+    assert ANSI not in outcome.stdout + outcome.stderr
+
+
+def test_json_is_what_the_folder_holds(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
+    outcome = tiny.done(*tiny.arguments(folder, "--quiet", "--json"))
+    assert outcome.stderr == ""
+    assert outcome.stdout == (folder / "table.json").read_text()
+    assert json.loads(outcome.stdout)["dataset"] == "digits"
+
+
+def test_a_long_run_is_told_what_would_be_faster(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ladder_ebgan import experiment
+
+    monkeypatch.setattr(experiment, "step_seconds", lambda *_: 100.0)
+    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
+    command = tiny.arguments(folder, "--model", "ladder", "--seed-list", "8", "--time-limit", "1e-9")
+    outcome = tiny.invoke(*command)
+    assert outcome.code == 75
+    assert "This will take about 33 min, going by a few timed steps.\nFaster would be: " in outcome.stderr
+    assert "; --recipe demo, a shortened table.\n" in outcome.stderr
+
+
+def test_compiling_is_announced(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ladder_ebgan import experiment, training
+
+    monkeypatch.setattr(experiment, "step_seconds", lambda *_: 0.1)
+    monkeypatch.setattr(training, "prepared", lambda function, compiled: function)
+    monkeypatch.setattr("ladder_ebgan.machine.compiler_missing", lambda device: None)
+    command = tiny.arguments(tmp_path / "run", "--model", "ladder", "--time-limit", "1e-9", "--compile")
+    command.remove("--no-compile")
+    outcome = tiny.invoke(*command)
+    assert (
+        "(float32, compiled).\nCompiling the step, which takes a minute or two the first time ...\n"
+        in outcome.stderr
+    )
+
+
+@pytest.mark.parametrize("layout", ["text", "markdown", "csv", "json"])
+def test_tables_of_two_folders_are_merged(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, layout: str
+) -> None:
+    first = tiny.finished_run(tmp_path_factory)
+    second = first.with_name("other-budget")
+    if not second.exists():
+        tiny.done(*tiny.arguments(second, "--quiet", "--model", "ladder", "--labels", "30", "--seeds", "1"))
+    outcome = tiny.done("table", str(first), str(second), "--format", layout)
+    assert outcome.stderr == ""
+    assert outcome.stdout.endswith("\n")
+    if layout == "json":
+        rows = json.loads(outcome.stdout)["rows"]
+        assert [(row["model"], row["labels"]) for row in rows] == [
+            ("ladder", 20),
+            ("ladder", 30),
+            ("ebgan-ladder", 20),
+        ]
+    elif layout == "csv":
+        assert [line.split(",")[:2] for line in outcome.stdout.splitlines()[1:]] == [
+            ["ladder", "20"],
+            ["ladder", "30"],
+            ["ebgan-ladder", "20"],
+        ]
+    else:
+        assert "20 labels" in outcome.stdout
+        assert "30 labels" in outcome.stdout
+
+
+def test_tables_of_other_data_are_refused(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    first = tiny.finished_run(tmp_path_factory)
+    other = tiny.copied_run(tmp_path_factory, tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record["identity"]["data"] = {"name": "mine", "fingerprint": "0"}
+    (other / "run.json").write_text(json.dumps(record))
+    assert tiny.refused("table", str(first), str(other)) == (
+        f"{other} is a run on mine, {first} one on digits with other images: "
+        "only runs on the same data can share a table"
+    )
+
+
+def test_tables_that_contradict_each_other_are_refused(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = tiny.finished_run(tmp_path_factory)
+    other = tiny.copied_run(tmp_path_factory, tmp_path / "other")
+    text = (other / "results.csv").read_text()
+    (other / "results.csv").write_text(text.replace(",20,0,ok,", ",20,0,ok,1", 1))
+    assert "has two results of seed 0" in tiny.refused("table", str(first), str(other))
+    assert tiny.done("table", str(first), str(first)).stdout == tiny.done("table", str(first)).stdout
+
+
+def test_a_damaged_folder_has_no_table(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
+    (folder / "results.csv").write_text("nonsense\n1\n")
+    assert "results.csv is damaged" in tiny.refused("table", str(folder))
+
+
+def test_recipes_are_listed_and_shown() -> None:
+    lines = tiny.done("recipes", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == recipe_names()
+    assert all(len(line.split()) > 5 for line in lines)
+    assert tiny.done("recipes", "show", "demo").stdout == recipe_text("demo")
+
+
+def test_data_sets_are_listed_and_described() -> None:
+    listed = tiny.done("data", "list").stdout
+    assert listed.startswith("mnist   MNIST: 60,000")
+    assert "\ndigits  " in listed
+    assert ".npz" in listed
+    described = json.loads(tiny.done("data", "describe", "digits", "--json").stdout)
+    assert (described["n_train"], described["n_test"], described["n_classes"]) == (1297, 500, 10)
+    text = tiny.done("data", "describe", "digits").stdout
+    assert f"fingerprint   {described['fingerprint']}\n" in text
+    first = described["classes"][0]
+    assert f"0             {first['n_train']:15}  {first['n_test']:11}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "expected"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last checkpoint"),
+        (MemoryError(), 1, "out of memory; the same command goes on with fewer replicas at once: add "),
+        (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; the same command goes on with fewer"),
+        (RuntimeError("[enforce fail] not enough memory: you tried"), 1, "out of memory; the same command"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "the system: No space left on device; the same command goes on",
+        ),
+        (OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; the same command goes on"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, expected: str
+) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr("ladder_ebgan.recipe.recipe_text", fail)
+    outcome = tiny.invoke("recipes", "show", "demo")
+    assert outcome.code == code
+    assert outcome.stdout == ""
+    assert outcome.stderr.lstrip("\n").startswith(f"ladder-ebgan: {expected}")
+    assert outcome.stderr.strip("\n").count("\n") == 0
+
+
+def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("ladder_ebgan.recipe.recipe_text", fail)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        tiny.invoke("recipes", "show", "demo")
+
+
+def test_the_installed_program(tmp_path: Path) -> None:
+    shown = subprocess.run([PROGRAM, "recipes", "show", "demo"], capture_output=True, text=True, check=True)
+    assert shown.stdout == recipe_text("demo")
+    refused = subprocess.run(
+        [PROGRAM, "run", "--recipe", "nope"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("ladder-ebgan: unknown recipe 'nope'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    program = f"{PROGRAM} recipes show table2 | true; {PROGRAM} --help | true"
+    piped = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [(None, True), ("1", False)])
+def test_the_table_is_coloured_on_a_terminal_only(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    no_color: str | None,
+    colored: bool,
+) -> None:
+    from ladder_ebgan.report.outputs import table_of
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    cli._print_table(table_of([tiny.finished_run(tmp_path_factory)]), "text")
+    assert (ANSI in capsys.readouterr().out) is colored
+
+
+def test_whole_numbers_are_left_as_they_are() -> None:
+    assert cli.WholeNumbers().convert([1, 2], None, None) == [1, 2]
+
+
+def test_messages_in_the_code_have_no_line_breaks() -> None:
+    """A UsageError reaches the user as a single line."""
+    for path in Path(cli.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UsageError":
+                for part in ast.walk(node):
+                    assert not (isinstance(part, ast.Constant) and "\n" in str(part.value)), path

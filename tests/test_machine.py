@@ -1,0 +1,229 @@
+import os
+import platform
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ladder_ebgan import capture, machine
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.interruption import EXIT_CODES, stop_request
+from ladder_ebgan.machine import Resolved, resolve, resolve_device, resolve_precision, what_would_be_faster
+from ladder_ebgan.recipe import load_recipe
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+RESOLVED = Resolved(CPU, "a processor", "float32", 4, False, 2)
+LONG, SHORT = "ladder.n_steps=120000", "ladder.n_steps=9"
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index or 0}")
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "compiler_missing", lambda device: None)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_it_is_the_processor() -> None:
+    assert resolve_device("auto") == resolve_device("cpu") == CPU
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(
+            UsageError, match=f"^device '{name}' is not available: PyTorch sees no CUDA GPU here; use"
+        ):
+            resolve_device(name)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_with_gpus_it_is_one_of_them() -> None:
+    assert resolve_device("auto") == CUDA
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    assert machine.name_of_device(torch.device("cuda", 1)) == "GPU 1"
+    with pytest.raises(UsageError, match=r"^device 'cuda:2' is not available: the GPUs here are cuda:0 to cuda:1$"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cuda:x", "cpu gpu", "meta", "mps"])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"^unknown device '{name}': it is auto, cpu, cuda, or cuda:N"):
+        resolve_device(name)
+
+
+def test_precision() -> None:
+    assert resolve_precision("auto", CPU) == resolve_precision("float32", CUDA) == "float32"
+    assert resolve_precision("tf32", CUDA) == "tf32"
+    assert resolve_precision("bfloat16", CPU) == "bfloat16"
+    with pytest.raises(UsageError, match=r"^precision tf32 needs a CUDA GPU; on a CPU it is float32 or bfloat16$"):
+        resolve_precision("tf32", CPU)
+    assert replace(RESOLVED, precision="bfloat16").product_dtype == torch.bfloat16
+    assert replace(RESOLVED, precision="tf32").product_dtype == torch.float32
+
+
+@pytest.mark.usefixtures("no_gpu", "compiler")
+def test_what_is_left_open_is_chosen() -> None:
+    chosen = resolve("auto", "auto", None, None, load_recipe("table2"))
+    assert chosen.device == CPU
+    assert chosen.precision == "float32"
+    assert chosen.replicas_at_once == machine.REPLICAS_AT_ONCE["cpu"]
+    assert chosen.compiled  # 180,000 steps
+    assert chosen.n_threads == machine.available_cores()
+    short = load_recipe("demo")
+    assert not resolve("auto", "auto", None, None, short).compiled
+    assert resolve("auto", "auto", 7, True, short).compiled
+    assert resolve("auto", "auto", 7, False, load_recipe("table2")).replicas_at_once == 7
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_a_compiler_nothing_is_compiled() -> None:
+    recipe = load_recipe("table2")
+    assert not resolve("cpu", "auto", None, None, recipe).compiled
+    with pytest.raises(UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); install one, or leave"):
+        resolve("cpu", "auto", None, True, recipe)
+    assert capture.compiler_missing(CUDA) is None
+
+
+def test_a_function_that_is_not_compiled_is_itself() -> None:
+    assert capture.prepared(len, compiled=False) is len
+
+
+def test_compiling_hands_the_whole_function_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, bool]] = []
+
+    def compile_nothing(function: object, **options: bool) -> object:
+        asked.append(options)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    assert capture.prepared(len, compiled=True) is len
+    assert asked == [{"dynamic": False, "fullgraph": True}]
+
+
+def test_a_compiler_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "sh")  # whatever is there
+    assert capture.compiler_missing(CPU) is None
+
+
+def test_what_was_chosen_is_kept() -> None:
+    stored = RESOLVED.stored()
+    assert stored == {"replicas_at_once": 4, "compiled": False, "n_threads": 2}
+    other = replace(RESOLVED, replicas_at_once=9, compiled=True, n_threads=64, device_name="another")
+    assert other.kept(stored) == replace(RESOLVED, device_name="another")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float32"])
+def test_the_process_is_set_up(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda flush: flush)
+    matmul, before = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
+    try:
+        machine.apply(replace(RESOLVED, precision=precision))
+        assert matmul.allow_tf32 == (precision == "tf32")
+    finally:
+        matmul.allow_tf32 = before
+    assert threads == [2]
+
+
+def test_the_processor_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["flags\t\t: sse amx_bf16", "model name\t: A Chip", "model name\t: A Chip"]
+    monkeypatch.setattr(machine, "_lines", lambda path: lines)
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
+    assert machine.name_of_device(CPU) == "A Chip, 2 cores"
+    assert machine.multiplies_bfloat16(CPU)
+    lines.clear()
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv")
+    monkeypatch.setattr(machine, "available_cores", lambda: 1)
+    assert machine.name_of_device(CPU) == "riscv, 1 core"
+    assert not machine.multiplies_bfloat16(CPU)
+
+
+def test_a_gpu_is_asked_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert machine.multiplies_bfloat16(CUDA)
+
+
+def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
+    assert machine._lines(tmp_path / "cpuinfo") == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_cores_are_counted(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    if known:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
+        assert machine.available_cores() == 3
+    else:
+        monkeypatch.delattr(os, "sched_getaffinity")
+        monkeypatch.setattr(os, "cpu_count", lambda: None)
+        assert machine.available_cores() == 1
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_advice_on_a_bare_machine(monkeypatch: pytest.MonkeyPatch, no_compiler: None) -> None:
+    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda _: True)
+    advice = what_would_be_faster(RESOLVED)
+    assert [line.partition(",")[0].partition(" (")[0] for line in advice] == [
+        "a CUDA GPU",
+        "a compiled step",
+        "--precision bfloat16",
+    ]
+    assert len(what_would_be_faster(replace(RESOLVED, precision="bfloat16"))) == 2
+
+
+@pytest.mark.usefixtures("two_gpus", "compiler")
+def test_advice_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda _: False)
+    assert what_would_be_faster(RESOLVED) == ["--device cuda, since there is a GPU"]
+    assert what_would_be_faster(replace(RESOLVED, device=CUDA)) == []
+
+
+# When to stop.
+
+
+def test_no_reason_to_stop() -> None:
+    with stop_request(None) as reason:
+        assert reason() is None
+    with stop_request(1000) as reason:
+        assert reason() is None
+
+
+def test_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with stop_request(5) as reason:
+        now += 4.9
+        assert reason() is None
+        now += 0.1
+        assert reason() == "time limit"
+        signal.raise_signal(signal.SIGTERM)
+        assert reason() == "SIGTERM"  # what somebody asks for counts more
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_a_reason_and_a_second_one_an_interrupt(number: signal.Signals, code: int) -> None:
+    before = signal.getsignal(number)
+    with stop_request(None) as reason:
+        signal.raise_signal(number)
+        name = reason()
+        assert name is not None
+        assert EXIT_CODES[name] == code
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
