@@ -1,6 +1,7 @@
 """The command line: options in, calls out. Whatever is slow to import is imported when a command needs it."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 FAILED = 1  # a replica diverged, or the machine could not do it
 LONG_SECONDS = 600  # a run is called long, and told what would be faster
 OUT_OF_MEMORY = (
-    "out of memory; the same command goes on with fewer replicas at once: "
-    "add --replicas-at-once 1 --output with another folder"
+    "out of memory; train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
 )
 
 
-class WholeNumbers(click.ParamType[list[int]]):
+class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only in late versions
     """Whole numbers separated by commas."""
 
     name = "N[,N...]"
@@ -155,6 +155,8 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
     from ladder_ebgan.report.outputs import write_outputs
     from ladder_ebgan.report.progress import make_display
 
+    if time_limit is not None and math.isnan(time_limit):
+        raise UsageError("--time-limit nan: must be a number of seconds above 0")
     request, console, stopped = _request(**options), _stderr(), None
     with stop_request(time_limit) as stop_reason, open_experiment(request) as experiment:
         if not quiet:
@@ -229,6 +231,8 @@ def _announce(experiment: "Experiment", console: "Console", verbose: bool) -> No
             console,
             f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}",
         )
+    for name in resolved.overruled(experiment.request.replicas_at_once, experiment.request.compiled):
+        _say(console, f"{name} is kept as this folder's run began; another value needs another --output.")
     if not experiment.groups:
         _say(console, "Everything asked for is already trained.")
         return
@@ -348,6 +352,9 @@ def _say(console: "Console", text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; a mistake is told in one line, without a traceback."""
+    # Threads that wait by spinning make a step twenty times slower as soon as another process wants a core.
+    # The setting is read when torch is imported, which only a command does.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -70,8 +70,8 @@ Event = GroupStarted | Stepped | CurveMeasured | GroupFinished | Stopped
 class Experiment:
     """A request that was checked, with its folder open and everything resolved."""
 
+    request: Request
     folder: RunFolder
-    recipe: Recipe
     dataset: Dataset
     resolved: Resolved
     groups: list[Group]  # still to be trained
@@ -101,7 +101,7 @@ class Experiment:
         seconds_of: dict[tuple[int, bool], float] = {}
         total = 0.0
         for group in self.groups:
-            settings = self.recipe.settings(group.model)
+            settings = self.request.recipe.settings(group.model)
             done = checkpoint_step(self.folder.checkpoint_path(group))
             adversarial = max(0, adversarial_steps(settings, group.model) - done)
             alone = settings.n_steps - done - adversarial
@@ -109,13 +109,13 @@ class Experiment:
                 key = (len(group.replicas), kind)
                 if n_steps and key not in seconds_of:
                     seconds_of[key] = step_seconds(
-                        self.recipe, *key, self.data, self.dataset.n_classes, self.resolved, self.functions
+                        self.request.recipe, *key, self.data, self.dataset.n_classes, self.resolved, self.functions
                     )
                 total += n_steps * seconds_of.get(key, 0.0)
         return total
 
     def _job(self, group: Group) -> GroupJob:
-        return GroupJob(self.folder, group, self.recipe, self.dataset, self.data, self.resolved)
+        return GroupJob(self.folder, group, self.request.recipe, self.dataset, self.data, self.resolved)
 
 
 @contextmanager
@@ -126,13 +126,10 @@ def open_experiment(request: Request) -> Iterator[Experiment]:
         UsageError: something in the request is wrong; nothing was written.
     """
     dataset = load_dataset(request.data)
-    for model in request.models:
-        request.recipe.settings(model)
+    longest_steps = max(request.recipe.settings(model).n_steps for model in request.models)
     for budget in request.labels:
         check_budget(budget, dataset)
-    resolved = resolve(
-        request.device, request.precision, request.replicas_at_once, request.compiled, request.recipe
-    )
+    resolved = resolve(request.device, request.precision, request.replicas_at_once, request.compiled, longest_steps)
     description = {
         "identity": {
             "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
@@ -153,7 +150,7 @@ def open_experiment(request: Request) -> Iterator[Experiment]:
             _note_start(folder, request, resolved)
         functions = Functions.prepare(resolved.compiled)
         data = load_onto(resolved.device, dataset)
-        yield Experiment(folder, request.recipe, dataset, resolved, groups, data, functions)
+        yield Experiment(request, folder, dataset, resolved, groups, data, functions)
 
 
 def plan_groups(

@@ -10,7 +10,6 @@ import torch
 
 from ladder_ebgan.capture import compiler_missing
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import Recipe
 
 COMPILING_PAYS_STEPS = 10_000  # of one model: compiling takes a minute or two and saves a quarter of a step
 
@@ -47,13 +46,28 @@ class Resolved:
 
     def kept(self, stored: dict[str, Any]) -> "Resolved":
         """Return this with what an earlier start of the same run has chosen."""
-        return replace(self, **stored)
+        resolved = replace(self, **stored)
+        missing = compiler_missing(self.device) if resolved.compiled else None
+        if missing:
+            raise UsageError(
+                f"this run began with a compiled step, but {missing}; install one, "
+                "or start another folder with --no-compile --output DIR"
+            )
+        return resolved
+
+    def overruled(self, replicas_at_once: int | None, compiled: bool | None) -> list[str]:
+        """Return the options that were given with another value than this has."""
+        wishes = (
+            ("--replicas-at-once", replicas_at_once, self.replicas_at_once),
+            ("--compile", compiled, self.compiled),
+        )
+        return [name for name, wish, value in wishes if wish is not None and wish != value]
 
 
 def resolve(
-    device_name: str, precision: str, replicas_at_once: int | None, compiled: bool | None, recipe: Recipe
+    device_name: str, precision: str, replicas_at_once: int | None, compiled: bool | None, longest_steps: int
 ) -> Resolved:
-    """Decide what the user left open.
+    """Decide what the user left open; `longest_steps` is of the model that trains longest.
 
     Raises:
         UsageError: the device, the precision or compilation is not to be had here.
@@ -63,8 +77,7 @@ def resolve(
     if compiled and missing:
         raise UsageError(f"--compile: {missing}; install one, or leave the option out")
     if compiled is None:
-        longest = max(recipe.settings(model).n_steps for model in recipe.models)
-        compiled = missing is None and longest >= COMPILING_PAYS_STEPS
+        compiled = missing is None and longest_steps >= COMPILING_PAYS_STEPS
     if replicas_at_once is None:
         replicas_at_once = REPLICAS_AT_ONCE[device.type]
     precision = resolve_precision(precision, device)

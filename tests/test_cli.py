@@ -264,7 +264,7 @@ def test_data_sets_are_listed_and_described() -> None:
     ("error", "code", "expected"),
     [
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last checkpoint"),
-        (MemoryError(), 1, "out of memory; the same command goes on with fewer replicas at once: add "),
+        (MemoryError(), 1, "out of memory; train fewer replicas at once"),
         (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; the same command goes on with fewer"),
         (RuntimeError("[enforce fail] not enough memory: you tried"), 1, "out of memory; the same command"),
         (

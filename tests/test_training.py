@@ -1,4 +1,4 @@
-"""One step of each method against loops and Adam by hand; then replicas, seeds and limits over several steps.
+"""The costs by loops, then one step of each method against the loops and Adam by hand.
 
 The costs' gradients are compared in float64, where only the products of matrices are rounded to float32.
 """
@@ -38,9 +38,9 @@ EAGER = Functions.prepare(compiled=False)
 BETAS, EPSILON = (0.5, 0.999), 1e-8
 
 
-def ladder_of(weights: Sequence[float], replicas: int, std: float = 0.6) -> Ladder:
+def ladder_of(weights: Sequence[float], replicas: int) -> Ladder:
     ladder = Ladder(range(replicas), SIZES, weights, 0.3, 0.5, torch.float64).double()
-    reference.randomize(ladder, std)
+    reference.randomize(ladder)
     return ladder
 
 
