@@ -29,10 +29,10 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.results import CurvePoint, Result
 
 FORMAT = 1  # of the folder; a later version reads it or refuses it
-RUN_FILES = (  # all but run.json
-    *("results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"),
-    *("table.json", "table.md", "table.csv", "report.html"),
-)
+RUN_FILES = [  # all but run.json
+    *["results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"],
+    *["table.json", "table.md", "table.csv"],
+]
 Row = TypeVar("Row", Result, CurvePoint)
 
 
