@@ -12,6 +12,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+MAX_SHAPES = 64  # a function is compiled anew for each number of replicas; torch stops at 8 by default
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -29,4 +31,7 @@ def compiler_missing(device: torch.device) -> str | None:
 
 def prepared(function: Callable[P, R], compiled: bool) -> Callable[P, R]:
     """Return `function` itself, or its compiled form, which gives the same values up to rounding."""
-    return torch.compile(function, dynamic=False, fullgraph=True) if compiled else function
+    if not compiled:
+        return function
+    torch._dynamo.config.recompile_limit = MAX_SHAPES
+    return torch.compile(function, dynamic=False, fullgraph=True)

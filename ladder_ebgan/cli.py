@@ -1,5 +1,6 @@
 """The command line: options in, calls out. Whatever is slow to import is imported when a command needs it."""
 
+import errno
 import json
 import math
 import os
@@ -107,7 +108,7 @@ def cli() -> None:
     type=click.Choice(["auto", "float32", "tf32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="Of the factors of matrix products.",
+    help="Of matrix products.",
 )
 @click.option(
     "--replicas-at-once",
@@ -170,7 +171,8 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
         finally:
             display.close()
         table = write_outputs(experiment.folder)
-        _print_table(table, "json" if as_json else "text")
+        if table.rows or as_json:
+            _print_table(table, "json" if as_json else "text")
         if not quiet:
             _say(console, f"The run's folder is {experiment.folder.path}")
     if stopped is not None:
@@ -245,7 +247,8 @@ def _announce(experiment: "Experiment", console: "Console", verbose: bool) -> No
     _say(console, f"This will take about {duration(seconds)}, going by a few timed steps.")
     if seconds > LONG_SECONDS:
         shorter = [] if experiment.request.recipe_name == "demo" else ["--recipe demo, a shortened table"]
-        _say(console, f"Faster would be: {'; '.join([*what_would_be_faster(resolved), *shorter])}.")
+        advice = [*what_would_be_faster(resolved), *shorter]
+        _say(console, f"Faster may be, in a new folder (--output DIR): {'; '.join(advice)}.")
 
 
 @cli.command()
@@ -369,9 +372,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError:
         _fail(OUT_OF_MEMORY, FAILED)
     except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror}; the same command goes on", FAILED)
+        what_to_do = "; make room, and the same command goes on" if error.errno == errno.ENOSPC else ""
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{what_to_do}", FAILED)
     except RuntimeError as error:  # torch has a type for a full GPU, none for a full main memory
-        if "out of memory" not in str(error) and "not enough memory" not in str(error):
+        if not any(
+            words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory")
+        ):
             raise
         _fail(OUT_OF_MEMORY, FAILED)
 

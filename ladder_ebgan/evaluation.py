@@ -75,7 +75,7 @@ def class_probabilities(ladder: Ladder, statistics: Statistics, images: Tensor) 
         images: the same for all replicas `[n_images, features]`, or their own `[replicas, n_images, features]`.
     """
     if images.dim() == 2:
-        images = images.expand(len(ladder.gamma), *images.shape)
+        images = images.expand(len(ladder.encoder[0]), *images.shape)
     parts = [
         torch.softmax(ladder.encode(part, statistics=statistics).logits, dim=-1)
         for part in images.split(IMAGES_AT_ONCE, dim=1)

@@ -103,7 +103,7 @@ class Experiment:
         for group in self.groups:
             settings = self.request.recipe.settings(group.model)
             done = checkpoint_step(self.folder.checkpoint_path(group))
-            adversarial = max(0, adversarial_steps(settings, group.model) - done)
+            adversarial = max(0, adversarial_steps(settings) - done)
             alone = settings.n_steps - done - adversarial
             for n_steps, kind in ((alone, False), (adversarial, True)):
                 key = (len(group.replicas), kind)

@@ -25,7 +25,7 @@ class Generator(nn.Module):
         seeds: one a replica; the initial weights of a replica come from its own seed.
         sizes: latent size, hidden sizes, number of features.
         weight_std: standard deviation of the initial weights.
-        product_dtype: precision of the factors of matrix products.
+        product_dtype: precision of matrix products.
     """
 
     def __init__(

@@ -105,7 +105,8 @@ class GroupJob:
         """Train to the end or until there is a reason to stop; a checkpoint is left either way."""
         curve = CurveSample(self)
         last_checkpoint, pause = time.monotonic(), CHECKPOINT_SECONDS
-        for progress in train(self.state, self._batches(), self.settings, self.group.model, functions):
+        began = time.monotonic() - self.state.seconds
+        for progress in train(self.state, self._batches(), self.settings, functions):
             yield Stepped(self.group, progress)
             last = progress.step == self.settings.n_steps
             if last or progress.step % self.recipe.training.curve_every_steps == 0:
@@ -115,6 +116,7 @@ class GroupJob:
             stopping = stop_reason() is not None
             if last or stopping or time.monotonic() - last_checkpoint > pause:
                 started = time.monotonic()
+                self.state.seconds = started - began
                 content = checkpoint_bytes(self.state, self.identity)
                 write_atomically(self.folder.checkpoint_path(self.group), content)
                 last_checkpoint = time.monotonic()
@@ -123,10 +125,7 @@ class GroupJob:
                 return
 
     def _batches(self) -> BatchStream:
-        latent_size = None
-        if self.group.model == "ebgan-ladder":
-            assert isinstance(self.settings, EBGANLadderSettings)
-            latent_size = self.settings.generator.latent_size
+        settings = self.settings
         return BatchStream(
             self.data.train_images,
             self.data.train_labels,
@@ -134,7 +133,7 @@ class GroupJob:
             self.seeds,
             self.recipe.training.batch_size,
             self.state.ladder.n_units,
-            latent_size,
+            settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None,
         )
 
     def finish(self) -> list[Result]:

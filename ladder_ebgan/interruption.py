@@ -1,12 +1,15 @@
 """Why a run should stop before its end: a signal or the time limit."""
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 TIME_LIMIT = "time limit"
+NOTICE = b"\nStopping after this step, with a checkpoint; once more to stop at once.\n"
 EXIT_CODES = {TIME_LIMIT: 75, "SIGINT": 130, "SIGTERM": 143}
 
 
@@ -27,6 +30,7 @@ class StopRequest:
         if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
+        os.write(sys.stderr.fileno(), NOTICE)  # print is not safe in a signal handler
 
 
 @contextmanager

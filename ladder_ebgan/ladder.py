@@ -49,7 +49,9 @@ class Ladder(nn.Module):
         sizes: units of the layers 0..L, classes last.
         denoising_weights: one a layer 0..L, multiplying the mean square over units and examples.
         input_noise, hidden_noise: standard deviation of the corruption of layer 0 and of layers 1..L.
-        product_dtype: precision of the factors of matrix products.
+        softmax_gamma: whether the layer under the softmax has a learned scale, as Rasmus et al. have it and the
+            ladder of Zhao et al. 2017 (appendix D) has not.
+        product_dtype: precision of matrix products.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Ladder(nn.Module):
         denoising_weights: Sequence[float],
         input_noise: float,
         hidden_noise: float,
+        softmax_gamma: bool = True,
         product_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -77,7 +80,7 @@ class Ladder(nn.Module):
             for layer, (n_in, n_out) in enumerate(pairs, start=1)
         )
         self.beta = nn.ParameterList(nn.Parameter(torch.zeros(replicas, 1, n_out)) for _, n_out in pairs)
-        self.gamma = nn.Parameter(torch.ones(replicas, 1, sizes[-1]))
+        self.gamma = nn.Parameter(torch.ones(replicas, 1, sizes[-1])) if softmax_gamma else None
         decoded = range(self.lowest_decoded, top + 1)
         self.decoder = nn.ModuleDict({str(layer): GaussianCombinator(replicas, sizes[layer]) for layer in decoded})
         self.decoder_weight = nn.ParameterDict(
@@ -120,7 +123,7 @@ class Ladder(nn.Module):
                 h = torch.relu(h)
             zs.append(z)
             zs_pre.append(z_pre)
-        return Encoding(zs, zs_pre, h * self.gamma)
+        return Encoding(zs, zs_pre, h if self.gamma is None else h * self.gamma)
 
     def decode(self, z: Sequence[Tensor], logits: Tensor) -> dict[int, Tensor]:
         """Denoise the layers from the top down to the lowest one with a weight.

@@ -24,7 +24,7 @@ def replica_matmul(x: Tensor, weight: Tensor, product_dtype: torch.dtype = torch
     Args:
         x: `[replicas, batch, in]`.
         weight: `[replicas, in, out]`.
-        product_dtype: precision of the factors; the result is float32 in any case.
+        product_dtype: precision of factors and product; the product is then widened to float32.
 
     Returns:
         `[replicas, batch, out]`.

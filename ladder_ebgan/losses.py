@@ -29,23 +29,15 @@ def denoising_cost(z_hat: Tensor, z_clean: Tensor) -> Tensor:
 
 
 def margin_hinge(energy_generated: Tensor, margin: Tensor | float) -> Tensor:
-    """Second term of Eq. (1), `[m - D(G(z))]^+` for each example, then the mean over the batch.
+    """Second term of Eq. (1), `L_D = D(x) + [m - D(G(z))]^+`: the hinge of each example, then their mean.
+
+    The first term is part of the ladder's own cost.
 
     Args:
         energy_generated: `[replicas, batch]`.
         margin: m, one number or `[replicas, 1]`.
     """
     return torch.relu(margin - energy_generated).mean(dim=-1)
-
-
-def discriminator_loss(energy_real: Tensor, energy_generated: Tensor, margin: Tensor | float) -> Tensor:
-    """Eq. (1): `L_D = D(x) + [m - D(G(z))]^+`, averaged over the batch.
-
-    Args:
-        energy_real, energy_generated: `[replicas, batch]`.
-        margin: m, one number or `[replicas, 1]`.
-    """
-    return energy_real.mean(dim=-1) + margin_hinge(energy_generated, margin)
 
 
 def generator_loss(energy_generated: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ COMPILING_PAYS_STEPS = 10_000  # of one model: compiling takes a minute or two a
 REPLICAS_AT_ONCE = {"cpu": 4, "cuda": 64}
 
 PRODUCT_DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
-PRECISIONS = ("auto", *PRODUCT_DTYPES)
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Resolved:
 
     @property
     def product_dtype(self) -> torch.dtype:
-        """Precision of the factors of matrix products."""
+        """Precision of matrix products."""
         return PRODUCT_DTYPES[self.precision]
 
     def stored(self) -> dict[str, Any]:
@@ -149,16 +148,12 @@ def what_would_be_faster(resolved: Resolved) -> list[str]:
     """Return what would make a run on this machine faster, as phrases for a sentence."""
     advice = []
     if resolved.device.type == "cpu":
-        advice.append(
-            "--device cuda, since there is a GPU"
-            if torch.cuda.is_available()
-            else "a CUDA GPU, which trains all seeds at once in minutes"
-        )
+        advice.append("--device cuda, since there is a GPU" if torch.cuda.is_available() else "a CUDA GPU")
         missing = compiler_missing(resolved.device)
         if missing and not resolved.compiled:
             advice.append(f"a compiled step ({missing})")
     if resolved.precision == "float32" and multiplies_bfloat16(resolved.device):
-        advice.append("--precision bfloat16, which this processor multiplies several times faster")
+        advice.append("--precision bfloat16, for which this machine has instructions")
     return advice
 
 

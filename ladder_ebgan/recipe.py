@@ -33,6 +33,7 @@ class Network(Section):
     hidden_sizes: list[Size] = Field(min_length=1)  # between the pixels and the classes
     input_noise: NonNegative  # standard deviations
     hidden_noise: NonNegative
+    softmax_gamma: bool  # a learned scale under the softmax: Rasmus et al. have it, Zhao et al. have not
     evaluation_statistics: Literal["labeled", "unlabeled"]  # images that calibrate the normalisation
 
 
@@ -139,10 +140,12 @@ class Recipe(Section):
         return (["ladder"] if self.ladder else []) + adversarial
 
     def settings(self, model: str) -> LadderSettings:
-        """Return how `model` is trained; `ladder-matched` shares the settings of `ebgan-ladder`."""
+        """Return how `model` is trained; `ladder-matched` is `ebgan-ladder` without what makes it adversarial."""
         settings = self.ladder if model == "ladder" else self.ebgan_ladder
         if model not in self.models or settings is None:
             raise UsageError(f"the recipe has no model '{model}': it has {', '.join(self.models)}")
+        if model == "ladder-matched":
+            return LadderSettings(**settings.model_dump(include=set(LadderSettings.model_fields)))
         return settings
 
     def identity(self) -> dict[str, Any]:

@@ -200,7 +200,7 @@ def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     if not (path / "run.json").exists():
         return {"format": FORMAT, **description, "groups": [], "starts": []}
     record = read_record(path)
-    difference = _first_difference(record["identity"], description["identity"])
+    difference = _difference(record["identity"], description["identity"])
     if difference:
         raise UsageError(
             f"the folder {path} holds another run ({difference}): "
@@ -229,10 +229,18 @@ def _clear(path: Path) -> None:
     (path / "run.json").unlink(missing_ok=True)  # last, so that a kill in between leaves a run to be cleared again
 
 
-def _first_difference(there: Any, here: Any, key: str = "") -> str | None:
+def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+    """Return where two identities differ; of the data the fingerprint counts, and the name tells it apart."""
+    if there["data"]["fingerprint"] != here["data"]["fingerprint"]:
+        return f"its data is {there['data']['name']}, not this {here['data']['name']}"
+    return first_difference(there | {"data": None}, here | {"data": None})
+
+
+def first_difference(there: Any, here: Any, key: str = "") -> str | None:
+    """Return where two nested settings differ first, in words, or None where they do not."""
     if isinstance(there, dict) and isinstance(here, dict):
-        for name in there.keys() | here.keys():
-            difference = _first_difference(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
+        for name in dict.fromkeys([*there, *here]):
+            difference = first_difference(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
             if difference:
                 return difference
         return None

@@ -23,7 +23,7 @@ class Stream(IntEnum):
 
 
 def stream_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """Return the generator of one stream of `seed`; `key` is the epoch or tensor it is for."""
+    """Return the generator of one stream of `seed`; `key` is what in the stream it is for, such as a tensor."""
     return np.random.Generator(np.random.SFC64(_sequence(seed, stream, key)))
 
 

@@ -5,7 +5,6 @@ References:
     Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendix D
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ class State:
     ladder_optimizer: torch.optim.Adam
     generator: Generator | None
     generator_optimizer: torch.optim.Adam | None
-    diverged_step: Tensor  # [replicas], -1 while all costs were finite
+    diverged_step: Tensor  # [replicas], the first step, counted from 1, with a cost not finite; -1 without
     step: int = 0  # steps done
     seconds: float = 0.0  # of training so far
 
@@ -138,11 +137,11 @@ def initial_state(
         settings.denoising_weights,
         network.input_noise,
         network.hidden_noise,
+        network.softmax_gamma,
         product_dtype,
     ).to(device)
     generator = generator_optimizer = None
-    if model == "ebgan-ladder":
-        assert isinstance(settings, EBGANLadderSettings)
+    if isinstance(settings, EBGANLadderSettings):
         options = settings.generator
         sizes = [options.latent_size, *options.hidden_sizes, n_features]
         generator = Generator(seeds, sizes, options.weight_std, product_dtype).to(device)
@@ -218,21 +217,15 @@ class Progress(NamedTuple):
     costs: StepCosts
 
 
-def adversarial_steps(settings: LadderSettings, model: str) -> int:
+def adversarial_steps(settings: LadderSettings) -> int:
     """Return for how many steps, from the first on, a generator trains beside the ladder."""
-    if model != "ebgan-ladder":
-        return 0
-    assert isinstance(settings, EBGANLadderSettings)
-    return settings.adversarial_steps
+    return settings.adversarial_steps if isinstance(settings, EBGANLadderSettings) else 0
 
 
-def train(
-    state: State, batches: BatchStream, settings: LadderSettings, model: str, functions: Functions
-) -> Iterator[Progress]:
+def train(state: State, batches: BatchStream, settings: LadderSettings, functions: Functions) -> Iterator[Progress]:
     """Train from `state.step` to the end, yielding after every step; the caller may stop at any of them."""
-    n_adversarial = adversarial_steps(settings, model)
+    n_adversarial = adversarial_steps(settings)
     while state.step < settings.n_steps:
-        started = time.monotonic()
         step = state.step
         factor = learning_rate_factor(step, settings.decay_start_step, settings.n_steps)
         _set_learning_rate(state.ladder_optimizer, settings.learning_rate * factor)
@@ -249,7 +242,6 @@ def train(
             costs = ladder_step(state, batch, functions, settings.classification_weight)
         _note_divergence(state, costs)
         state.step += 1
-        state.seconds += time.monotonic() - started
         yield Progress(state.step, settings.learning_rate * factor, margin, costs)
 
 
@@ -264,4 +256,4 @@ def _note_divergence(state: State, costs: StepCosts) -> None:
     if costs.energy_generated is not None:
         total = total + costs.energy_generated
     first = (state.diverged_step < 0) & ~torch.isfinite(total)
-    state.diverged_step.masked_fill_(first, state.step)
+    state.diverged_step.masked_fill_(first, state.step + 1)

@@ -161,7 +161,10 @@ def test_a_long_run_is_told_what_would_be_faster(
     command = tiny.arguments(folder, "--model", "ladder", "--seed-list", "8", "--time-limit", "1e-9")
     outcome = tiny.invoke(*command)
     assert outcome.code == 75
-    assert "This will take about 33 min, going by a few timed steps.\nFaster would be: " in outcome.stderr
+    assert (
+        "This will take about 33 min, going by a few timed steps.\nFaster may be, in a new folder (--output DIR): "
+        in outcome.stderr
+    )
     assert "; --recipe demo, a shortened table.\n" in outcome.stderr
 
 
@@ -265,14 +268,18 @@ def test_data_sets_are_listed_and_described() -> None:
     [
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last checkpoint"),
         (MemoryError(), 1, "out of memory; train fewer replicas at once"),
-        (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; the same command goes on with fewer"),
-        (RuntimeError("[enforce fail] not enough memory: you tried"), 1, "out of memory; the same command"),
+        (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; train fewer replicas at once"),
+        (
+            RuntimeError("[enforce fail] not enough memory: you tried"),
+            1,
+            "out of memory; train fewer replicas at once",
+        ),
         (
             OSError(28, "No space left on device"),
             1,
-            "the system: No space left on device; the same command goes on",
+            "the system: No space left on device; make room, and the same command goes on",
         ),
-        (OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; the same command goes on"),
+        (OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; make room, and the same command goes on"),
     ],
 )
 def test_what_the_machine_cannot_do_is_one_line(

@@ -187,7 +187,7 @@ def test_one_replica_diverges_and_the_others_finish(tmp_path: Path, monkeypatch:
     outcome = tiny.invoke(*tiny.arguments(tmp_path / "run", "--model", "ladder", "--quiet"))
     assert outcome.code == 1
     assert "1 of 2 replicas diverged" in outcome.stderr
-    assert "1 of 2 seeds of ladder diverged and is left out (seed 0 at step 0)" in outcome.stdout
+    assert "1 of 2 seeds of ladder diverged and is left out (seed 0 at step 1)" in outcome.stdout
     assert [path.name for path in (tmp_path / "run" / "models").iterdir()] == ["ladder-20-1.safetensors"]
 
 

@@ -168,9 +168,19 @@ def test_a_seed_means_the_same_initial_weights_in_every_group_and_variant() -> N
     assert len({tuple(w[r].flatten().tolist()[:3]) for w in weights for r in range(3)}) == 18
 
 
+def test_without_a_scale_under_the_softmax_the_logits_are_normalised_and_shifted() -> None:
+    """With beta 2 and no noise each logit has mean 2 and deviation 1 over the batch."""
+    ladder = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3, softmax_gamma=False)
+    torch.nn.init.constant_(ladder.beta[-1], 2.0)
+    logits = ladder.encode(torch.rand(2, 30, 20)).logits
+    torch.testing.assert_close(logits.mean(dim=1), torch.full((2, 5), 2.0))
+    torch.testing.assert_close(logits.std(dim=1, correction=0), torch.ones(2, 5))
+    assert "gamma" not in dict(ladder.named_parameters())
+
+
 def test_bfloat16_products_change_the_logits_little_and_the_parameters_not() -> None:
     exact = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3)
-    coarse = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3, torch.bfloat16)
+    coarse = Ladder(SEEDS, [20, 16, 12, 5], BOTTOM, 0.3, 0.3, product_dtype=torch.bfloat16)
     x, noise = torch.rand(2, 30, 20), torch.randn(2, 30, 53)
     difference = (exact.encode(x, noise).logits - coarse.encode(x, noise).logits).detach().abs()
     assert 0 < difference.mean().item() < 0.03

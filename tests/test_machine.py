@@ -12,7 +12,6 @@ from ladder_ebgan import capture, machine
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.interruption import EXIT_CODES, stop_request
 from ladder_ebgan.machine import Resolved, resolve, resolve_device, resolve_precision, what_would_be_faster
-from ladder_ebgan.recipe import load_recipe
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 RESOLVED = Resolved(CPU, "a processor", "float32", 4, False, 2)
@@ -78,24 +77,24 @@ def test_precision() -> None:
 
 @pytest.mark.usefixtures("no_gpu", "compiler")
 def test_what_is_left_open_is_chosen() -> None:
-    chosen = resolve("auto", "auto", None, None, load_recipe("table2"))
+    chosen = resolve("auto", "auto", None, None, 180_000)
     assert chosen.device == CPU
     assert chosen.precision == "float32"
     assert chosen.replicas_at_once == machine.REPLICAS_AT_ONCE["cpu"]
     assert chosen.compiled  # 180,000 steps
     assert chosen.n_threads == machine.available_cores()
-    short = load_recipe("demo")
+    short = 2_500
     assert not resolve("auto", "auto", None, None, short).compiled
     assert resolve("auto", "auto", 7, True, short).compiled
-    assert resolve("auto", "auto", 7, False, load_recipe("table2")).replicas_at_once == 7
+    assert resolve("auto", "auto", 7, False, 180_000).replicas_at_once == 7
 
 
 @pytest.mark.usefixtures("no_compiler")
 def test_without_a_compiler_nothing_is_compiled() -> None:
-    recipe = load_recipe("table2")
-    assert not resolve("cpu", "auto", None, None, recipe).compiled
+    longest = 180_000
+    assert not resolve("cpu", "auto", None, None, longest).compiled
     with pytest.raises(UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); install one, or leave"):
-        resolve("cpu", "auto", None, True, recipe)
+        resolve("cpu", "auto", None, True, longest)
     assert capture.compiler_missing(CUDA) is None
 
 

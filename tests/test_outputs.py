@@ -93,3 +93,19 @@ def test_a_folder_without_results_has_an_empty_table(tmp_path: Path) -> None:
 def test_a_table_needs_run_folders(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is not a run folder: it has no run\.json$"):
         table_of([tmp_path])
+
+
+def test_one_model_trained_in_two_ways_has_no_common_table(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first, second = (tiny.copied_run(tmp_path_factory, tmp_path / name) for name in ("a", "b"))
+    record = read_record(second)
+    record["identity"]["recipe"]["training"]["curve_every_steps"] += 1  # changes no result
+    (second / "run.json").write_text(json.dumps(record))
+    assert table_of([first, second]) == table_of([first])
+    record["identity"]["recipe"]["ladder"]["n_steps"] += 1
+    (second / "run.json").write_text(json.dumps(record))
+    with pytest.raises(
+        UsageError, match=r"^ladder was trained differently in .*a and .*b \(ladder.n_steps is .*\): "
+    ):
+        table_of([first, second])

@@ -29,7 +29,11 @@ from ladder_ebgan.runs import (
 )
 
 DESCRIPTION: dict[str, Any] = {
-    "identity": {"data": {"name": "digits"}, "recipe": {"ladder": {"n_steps": 5}}, "precision": "float32"},
+    "identity": {
+        "data": {"name": "digits", "fingerprint": "1f"},
+        "recipe": {"ladder": {"n_steps": 5}},
+        "precision": "float32",
+    },
     "image_shape": [8, 8],
     "resolved": {},
 }
@@ -236,11 +240,19 @@ def test_checkpoints_are_removed_with_their_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_the_same_data_under_another_name_goes_on(tmp_path: Path) -> None:
+    path = begun(tmp_path)
+    renamed = {"data": {"name": "copy", "fingerprint": "1f"}}
+    other = DESCRIPTION | {"identity": DESCRIPTION["identity"] | renamed}
+    with open_run_folder(path, other, fresh=False) as folder:
+        assert folder.groups
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
         ({"precision": "bfloat16"}, 'precision is "float32" there, "bfloat16" here'),
-        ({"data": {"name": "mnist"}}, 'data.name is "digits" there, "mnist" here'),
+        ({"data": {"name": "mnist", "fingerprint": "2f"}}, "its data is digits, not this mnist"),
         ({"recipe": {"ladder": {"n_steps": 6}}}, "recipe.ladder.n_steps is 5 there, 6 here"),
         ({"recipe": {"ladder": None}}, 'recipe.ladder is {"n_steps": 5} there, null here'),
     ],

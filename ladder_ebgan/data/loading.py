@@ -62,8 +62,8 @@ def _unknown(name: str) -> UsageError:
 def _short_name(path: Path) -> str:
     """Return the last part of a path, reduced to what is safe in the name of a folder."""
     named = path if path.name not in {"", ".."} else path.resolve()
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", named.name if path.is_dir() else named.stem)
-    return plain.strip("-.") or "data"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", named.name if path.is_dir() else named.stem).strip("-.") or "data"
+    return f"own-{plain}" if plain in DATASET_NAMES else plain  # so that no other data passes for MNIST
 
 
 def _packaged_mnist() -> RawArrays:

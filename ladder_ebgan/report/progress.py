@@ -177,11 +177,17 @@ def _finished(event: GroupFinished) -> list[str]:
 
 
 def _state_of(event: Stepped) -> str:
-    """Return the mean costs over the replicas, and the margin; reading them waits for the device."""
-    costs = event.progress.costs.ladder
-    text = f"classification {costs.classification.mean().item():.3g}, energy {costs.energy.mean().item():.3g}"
-    margin = event.progress.margin
-    return text if margin is None else f"{text}, margin {margin:.3g}"
+    """Return the mean costs over the replicas that have not diverged, and the margin; waits for the device."""
+    costs, margin = event.progress.costs.ladder, event.progress.margin
+    finite = costs.total.isfinite()
+    n_diverged = int((~finite).sum())
+    parts = [
+        f"classification {costs.classification[finite].mean().item():.3g}",
+        f"energy {costs.energy[finite].mean().item():.3g}",
+        *([] if margin is None else [f"margin {margin:.3g}"]),
+        *([f"{n_diverged} diverged"] if n_diverged else []),
+    ]
+    return ", ".join(parts)
 
 
 def _mean_error(points: list[CurvePoint]) -> str:
