@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import reference
 import torch
@@ -22,13 +24,16 @@ def test_uncompiled_functions_are_the_functions_themselves() -> None:
     assert Functions.prepare(compiled=False).ladder_costs is ladder_costs
 
 
-def test_a_missing_compiler_is_named_where_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_named_where_one_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     reason = compiler_missing(CPU)
     assert reason is not None
     assert "no C++ compiler" in reason
     assert compiler_missing(torch.device("cuda")) is None
     monkeypatch.setenv("CXX", "true")  # a program that every machine has
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    assert "headers of Python" in str(compiler_missing(CPU))
+    (tmp_path / "Python.h").touch()
     assert compiler_missing(CPU) is None
 
 

@@ -287,7 +287,7 @@ leaves = st.one_of(
     st.integers(),
     st.integers(min_value=10**30, max_value=10**31),
     st.just(10**400),
-    st.floats(),
+    st.floats(allow_subnormal=False),  # a run before this test may have made the processor flush them
     st.text(max_size=5),
     st.sampled_from(["\ud800", datetime.date(2024, 1, 1), math.inf, math.nan, -0.0, 1e308]),
 )

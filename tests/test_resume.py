@@ -125,7 +125,7 @@ def test_a_signal_stops_with_a_checkpoint(
         outcome = server.run(*tiny.arguments(folder, "--quiet"), signal_at_step=[step, [number]])
         assert outcome.code == code
         said = f"Stopped ({number.name}). The same command goes on from here.\n"
-        assert outcome.stderr == NOTICE.decode() + "\n" + said  # click ends the line of ^C
+        assert outcome.stderr == NOTICE.decode() + said
         assert checkpoint_step(checkpoint_of(folder, model)) == step
         assert outcome.stdout.startswith("Test error in %, digits\n") == (model == "ebgan-ladder")
     outcome = server.run(*tiny.arguments(folder, "--quiet"), signal_at_step=[24, [signal.SIGTERM]])
