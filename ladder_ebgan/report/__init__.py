@@ -1,5 +1,5 @@
-"""What a run is looked at with: the table of error rates (`table`) and the figures (`figures`).
+"""What a run is looked at with: progress while it trains, then the table of error rates and the figures.
 
-Both are made from the rows of `results.csv` and `history.csv` alone, and importing either is cheap: rich and
-matplotlib are loaded by the functions that need them.
+Tables and figures are made from the files of a run folder alone, and importing them is cheap: rich and matplotlib
+are loaded by the functions that need them.
 """
