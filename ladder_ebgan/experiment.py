@@ -161,7 +161,7 @@ def plan_groups(
     Groups begun earlier stay as they are, so that their checkpoints and their rounding stay valid; a request for
     one replica of such a group trains the whole group. The other replicas form new groups.
     """
-    finished = {(row.model, Replica(row.labels, row.seed)) for row in folder.results()}
+    finished = _finished(folder)
     planned = []
     for model in models:
         begun = [group for group in folder.groups if group.model == model]
@@ -178,9 +178,13 @@ def plan_groups(
     return planned
 
 
+def _finished(folder: RunFolder) -> set[tuple[str, Replica]]:
+    return {(row.model, Replica(row.labels, row.seed)) for row in folder.results()}
+
+
 def _remove_finished_checkpoints(folder: RunFolder) -> None:
     """Remove the checkpoints that a kill left behind after the results of their groups were stored."""
-    finished = {(row.model, Replica(row.labels, row.seed)) for row in folder.results()}
+    finished = _finished(folder)
     for group in folder.groups:
         if all((group.model, replica) in finished for replica in group.replicas):
             folder.remove_checkpoint(group)

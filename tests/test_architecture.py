@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     # What is looked at: it reads the run's folder and the loop's events, and nobody below knows of it.
     "report": set(),
     "report.table": {"statistics"},
-    "report.figures": {"report.table", "statistics"},
+    "report.figures": {"report.table", "runs", "statistics"},
     "report.outputs": {"report.figures", "report.table", "runs"},
     "report.progress": {"experiment", "group", "runs"},
     "cli": {"data", "experiment", "interruption", "machine", "recipe", "report"},

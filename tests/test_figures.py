@@ -231,7 +231,7 @@ def test_a_figure_replaces_the_old_one_whole_or_not_at_all(tmp_path: Path, monke
         raise OSError("No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(figures.os, "fsync", full_disk)
+        broken.setattr("os.fsync", full_disk)
         with pytest.raises(OSError, match="No space left"):
             error_by_seed([], path)
     assert path.read_bytes() == b"old"

@@ -6,7 +6,6 @@ through pyplot, which keeps figures and settings of the whole process.
 """
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ladder_ebgan.report.table import model_order
 from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.runs import write_atomically
 from ladder_ebgan.statistics import mean, t_interval
 
 if TYPE_CHECKING:
@@ -264,15 +264,6 @@ def _say_nothing_yet(axes: "Axes") -> None:
 
 
 def _save(figure: "Figure", path: Path) -> None:
-    """Write the PNG whole or not at all: to a temporary file beside `path`, which then takes its name."""
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=DPI)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(picture.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, picture.getvalue())
