@@ -1,21 +1,22 @@
 """What a training step is given: images, noise and latents, on the device.
 
-Every number is a function of (seed, stream, step), so that a run goes on from any step as if never stopped, and a
-replica gets the same batches and noise whichever replicas train beside it.
+Every number is a function of (seed, stream, step) and the kind of device, so that a run goes on from any step as
+if never stopped, and a replica gets the same batches and noise whichever replicas train beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ladder_ebgan.data import labeled_batches, unlabeled_batches
+from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.streams import Stream, stream_key
 
-INDEX_BLOCK_STEPS = 64  # batch indices are made for so many steps at a time
+WINDOW_STEPS = 64  # the images of so many steps are chosen at a time
 
 
 class Batch(NamedTuple):
@@ -28,24 +29,34 @@ class Batch(NamedTuple):
     generated_noise: Tensor | None  # [replicas, batch, units of all layers]
 
 
-class NormalStream:
-    """Standard normal numbers of one stream, a fixed number for each replica and step.
+class NormalStream(Protocol):
+    """Standard normal numbers of one stream, a fixed number for each replica and step."""
 
-    On a CPU the numbers of the next step are drawn on another thread while this one is computed; as they depend
-    on (seed, stream, step) alone, they are the same numbers. Two buffers take turns.
+    def at(self, step: int, device_step: Tensor) -> Tensor:
+        """Return the numbers of a step, `[replicas, *shape]`; the next call may overwrite them.
+
+        Args:
+            step: the number of the step, counted from 0, as the host knows it.
+            device_step: the same number on the device; the only one that a captured step may use.
+        """
+
+
+class HostNormals:
+    """Normal numbers on a CPU, from torch's own generator.
+
+    Those of the next step are drawn on another thread while this one is computed; as they depend on (seed,
+    stream, step) alone, they are the same numbers. Two buffers take turns.
     """
 
-    def __init__(self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...], device: torch.device) -> None:
+    def __init__(self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...]) -> None:
         self.seeds, self.stream = seeds, stream
-        self.generator = torch.Generator(device)
-        self.buffers = [torch.empty((len(seeds), *shape), device=device) for _ in range(2)]
-        self.drawer = ThreadPoolExecutor(1, thread_name_prefix="noise") if device.type == "cpu" else None
+        self.generator = torch.Generator()
+        self.buffers = [torch.empty((len(seeds), *shape)) for _ in range(2)]
+        self.drawer = ThreadPoolExecutor(1, thread_name_prefix="noise")
         self.ahead: tuple[int, Future[Tensor]] | None = None  # a step, and its numbers to come
 
-    def at(self, step: int) -> Tensor:
-        """Return the numbers of `step`, `[replicas, *shape]`; the next call may overwrite them."""
-        if self.drawer is None:
-            return self._draw(step)
+    def at(self, step: int, device_step: Tensor) -> Tensor:
+        """Return the numbers of `step`, and begin to draw those of the next."""
         ahead = self.ahead if self.ahead is not None and self.ahead[0] == step else None
         numbers = (ahead[1] if ahead else self.drawer.submit(self._draw, step)).result()
         self.ahead = (step + 1, self.drawer.submit(self._draw, step + 1))
@@ -59,8 +70,27 @@ class NormalStream:
         return buffer
 
 
+class DeviceNormals:
+    """Normal numbers on a GPU: a function of key and step without any state, so that it can be captured."""
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        stream: Stream,
+        shape: tuple[int, ...],
+        device: torch.device,
+        normal: Callable[[Tensor, Tensor, tuple[int, ...]], Tensor],
+    ) -> None:
+        self.keys = torch.tensor([stream_key(seed, stream) for seed in seeds], device=device)
+        self.shape, self.normal = shape, normal
+
+    def at(self, step: int, device_step: Tensor) -> Tensor:
+        """Return the numbers of `device_step`."""
+        return self.normal(self.keys, device_step, self.shape)
+
+
 class BatchStream:
-    """The batches of a group of replicas.
+    """The batches of a group of replicas, one step after the other.
 
     Args:
         images: all training images `[n_images, features]`, on the device.
@@ -70,6 +100,7 @@ class BatchStream:
         batch_size: labelled and unlabelled images a step, each.
         n_units: noise values an image takes.
         latent_size: of the generator's input; None without a generator.
+        normal: `philox_normal` or its compiled form, used on a GPU.
     """
 
     def __init__(
@@ -81,42 +112,55 @@ class BatchStream:
         batch_size: int,
         n_units: int,
         latent_size: int | None,
+        normal: Callable[[Tensor, Tensor, tuple[int, ...]], Tensor] = philox_normal,
     ) -> None:
         self.images, self.labels = images, labels
         self.subsets, self.seeds, self.batch_size = subsets, seeds, batch_size
-        self.block_start, self.block = -INDEX_BLOCK_STEPS, torch.empty(0)
         device = images.device
-        self.noise = NormalStream(seeds, Stream.CORRUPTION_NOISE, (2 * batch_size, n_units), device)
+
+        def normals(stream: Stream, *shape: int) -> NormalStream:
+            if device.type == "cpu":
+                return HostNormals(seeds, stream, shape)
+            return DeviceNormals(seeds, stream, shape, device, normal)
+
+        self.noise = normals(Stream.CORRUPTION_NOISE, 2 * batch_size, n_units)
         self.has_generator = latent_size is not None
         if latent_size is not None:
-            self.latents = NormalStream(seeds, Stream.LATENTS, (batch_size, latent_size), device)
-            self.generated_noise = NormalStream(seeds, Stream.GENERATED_NOISE, (batch_size, n_units), device)
+            self.latents = normals(Stream.LATENTS, batch_size, latent_size)
+            self.generated_noise = normals(Stream.GENERATED_NOISE, batch_size, n_units)
+        # Where the stream stands: on the host, and on the device for a captured step.
+        self.step, self.device_step = 0, torch.zeros((), dtype=torch.int64, device=device)
+        self.position = torch.zeros(1, dtype=torch.int64, device=device)  # in the window
+        self.window = torch.zeros(WINDOW_STEPS, len(seeds), 2 * batch_size, dtype=torch.int64, device=device)
 
-    def at(self, step: int, adversarial: bool = False) -> Batch:
-        """Return the batch of `step`, with latents and their noise if `adversarial`."""
-        index = self._index(step)
+    def seek(self, step: int) -> None:
+        """Go to `step`, the first of a window of WINDOW_STEPS steps; their images are chosen and sent over."""
+        span = (step, WINDOW_STEPS, self.batch_size)
+        replicas = [
+            np.concatenate(
+                [labeled_batches(subset, seed, *span), unlabeled_batches(len(self.images), seed, *span)], axis=1
+            )
+            for subset, seed in zip(self.subsets, self.seeds, strict=True)
+        ]
+        self.window.copy_(torch.from_numpy(np.stack(replicas, axis=1)))
+        self.position.zero_()
+        self.step = step
+        self.device_step.fill_(step)
+
+    def current(self, adversarial: bool = False) -> Batch:
+        """Return the batch of the step that the stream stands at, with latents and their noise if `adversarial`."""
+        index = self.window.index_select(0, self.position).squeeze(0)  # [replicas, 2 batch]
+        place = (self.step, self.device_step)
         return Batch(
             images=self.images[index],
             labels=self.labels[index[:, : self.batch_size]],
-            noise=self.noise.at(step),
-            latents=self.latents.at(step) if adversarial else None,
-            generated_noise=self.generated_noise.at(step) if adversarial else None,
+            noise=self.noise.at(*place),
+            latents=self.latents.at(*place) if adversarial else None,
+            generated_noise=self.generated_noise.at(*place) if adversarial else None,
         )
 
-    def _index(self, step: int) -> Tensor:
-        """Return image indices `[replicas, 2 batch]`, from a block of steps that lies on the device."""
-        if not self.block_start <= step < self.block_start + INDEX_BLOCK_STEPS:
-            window = (step, INDEX_BLOCK_STEPS, self.batch_size)
-            replicas = [
-                np.concatenate(
-                    [
-                        labeled_batches(subset, seed, *window),
-                        unlabeled_batches(len(self.images), seed, *window),
-                    ],
-                    axis=1,
-                )
-                for subset, seed in zip(self.subsets, self.seeds, strict=True)
-            ]
-            self.block = torch.from_numpy(np.stack(replicas, axis=1)).to(self.images.device)
-            self.block_start = step
-        return self.block[step - self.block_start]
+    def advance(self) -> None:
+        """Go to the next step; on the device too, so that a captured step does it whenever it is replayed."""
+        self.step += 1
+        self.position += 1
+        self.device_step += 1

@@ -1,18 +1,20 @@
-"""How a pure function of tensors is run: as it is, or compiled.
+"""How a step is run: as it is, as compiled kernels, or captured as a CUDA graph.
 
-A step takes its noise, batch and margin as arguments and branches on no data, so that it can be compiled whole.
+A step takes everything that changes from device tensors and branches on no data. So it can be compiled whole, and
+on a GPU recorded once and replayed: one launch instead of several hundred.
 """
 
-import os
-import shutil
-import sysconfig
 from collections.abc import Callable
-from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 import torch
 
+from ladder_ebgan import kernels
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.layers import LayerFunctions
+
 MAX_SHAPES = 64  # a function is compiled anew for each number of replicas; torch stops at 8 by default
+WARM_UP_STEPS = 3  # before a step is recorded: it compiles, and the optimiser makes its moments
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,18 +22,71 @@ R = TypeVar("R")
 
 def compiler_missing(device: torch.device) -> str | None:
     """Return why functions cannot be compiled for `device` on this machine, or None if they can."""
-    if device.type == "cuda":
+    if device.type != "cpu":
         return None
-    if shutil.which(os.environ.get("CXX", "g++")) is None:
-        return "no C++ compiler was found (g++, or the one that CXX names)"
-    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        return "the headers of Python were not found (the package python3-dev on Debian and Ubuntu)"
+    try:
+        kernels.load_library()
+    except UsageError as reason:
+        return str(reason)
     return None
 
 
-def prepared(function: Callable[P, R], compiled: bool) -> Callable[P, R]:
-    """Return `function` itself, or its compiled form, which gives the same values up to rounding."""
-    if not compiled:
+def layer_functions(compiled: bool, device: torch.device) -> LayerFunctions:
+    """Return the element-wise parts of a network: on a CPU as kernels of their own, if compiled."""
+    if not compiled or device.type != "cpu":
+        return LayerFunctions()
+    return LayerFunctions(kernels.noisy_layer, kernels.denoise)
+
+
+def prepared(function: Callable[P, R], compiled: bool, device: torch.device) -> Callable[P, R]:
+    """Return `function`, on a GPU compiled if asked to; it then gives the same values up to rounding."""
+    if not compiled or device.type == "cpu":
         return function
     torch._dynamo.config.recompile_limit = MAX_SHAPES
     return torch.compile(function, dynamic=False, fullgraph=True)
+
+
+def captured(step: Callable[[], R], device: torch.device) -> Callable[[], R]:
+    """Return a function that does what `step` does: on a CPU `step` itself, on a GPU a graph of it."""
+    return step if device.type == "cpu" else CapturedStep(step)
+
+
+class CapturedStep(Generic[R]):
+    """A step that is recorded after a few ordinary ones, all of them real steps, and replayed from then on.
+
+    Args:
+        step: works on device tensors alone: it takes what changes from them and moves them on itself. What it
+            returns is overwritten by the next call.
+    """
+
+    def __init__(self, step: Callable[[], R]) -> None:
+        self.step = step
+        self.n_ordinary = 0
+        self.recording: tuple[torch.cuda.CUDAGraph, R] | None = None
+
+    def __call__(self) -> R:
+        """Make one step."""
+        if self.recording is None:
+            if self.n_ordinary < WARM_UP_STEPS:
+                self.n_ordinary += 1
+                return self._ordinary()
+            self.recording = self._record()
+        graph, result = self.recording
+        graph.replay()
+        return result
+
+    def _ordinary(self) -> R:
+        """Step on another stream, as CUDA wants it before a recording."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            result = self.step()
+        torch.cuda.current_stream().wait_stream(stream)
+        return result
+
+    def _record(self) -> tuple[torch.cuda.CUDAGraph, R]:
+        """Record the step's operations without executing them."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            result = self.step()
+        return graph, result

@@ -12,37 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ladder_ebgan._version import __version__
-from ladder_ebgan.errors import UsageError
+from ladder_ebgan.errors import MachineError, UsageError
+from ladder_ebgan.options import WholeNumbers, compile_option, device_options, recipe_options
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ladder_ebgan.experiment import Experiment, Request
+    from ladder_ebgan.experiment import Request
     from ladder_ebgan.report.table import Table
 
 FAILED = 1  # a replica diverged, or the machine could not do it
-LONG_SECONDS = 600  # a run is called long, and told what would be faster
 OUT_OF_MEMORY = (
     "out of memory; train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
 )
-
-
-class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only in late versions
-    """Whole numbers separated by commas."""
-
-    name = "N[,N...]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """Return the numbers."""
-        if isinstance(value, list):
-            return value
-        try:
-            numbers = [int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"'{value}' is not a whole number, or several separated by commas", param, ctx)
-        if min(numbers) < 0:
-            self.fail(f"'{value}' has a negative number", param, ctx)
-        return numbers
 
 
 @click.group(context_settings={"auto_envvar_prefix": "LADDER_EBGAN", "help_option_names": ["-h", "--help"]})
@@ -78,23 +60,7 @@ def cli() -> None:
     metavar="NAME",
     help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder]",
 )
-@click.option(
-    "--recipe",
-    "recipe_name",
-    envvar="LADDER_EBGAN_RUN_RECIPE",
-    default="table2",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="Settings of the experiment; see 'ladder-ebgan recipes list'.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    envvar="LADDER_EBGAN_RUN_SET",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a setting of the recipe, such as ladder.n_steps=1000. Repeatable.",
-)
+@recipe_options("RUN")
 @click.option(
     "--data",
     default="mnist",
@@ -102,14 +68,7 @@ def cli() -> None:
     metavar="NAME|PATH",
     help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to train.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "tf32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="Of matrix products.",
-)
+@device_options
 @click.option(
     "--replicas-at-once",
     default="auto",
@@ -118,12 +77,13 @@ def cli() -> None:
     help="How many seeds and budgets train together.",
 )
 @click.option(
-    "--compile/--no-compile",
-    "compiled",
-    envvar="LADDER_EBGAN_RUN_COMPILE",
-    default=None,
-    help="Compile the training step.  [default: where it pays]",
+    "--processes",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="How many processes share the cores of a CPU; auto measures what is fastest.",
 )
+@compile_option("RUN")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -153,15 +113,21 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
     """
     from ladder_ebgan.experiment import Stopped, open_experiment
     from ladder_ebgan.interruption import EXIT_CODES, stop_request
+    from ladder_ebgan.report.announcement import announcement
     from ladder_ebgan.report.outputs import write_outputs
     from ladder_ebgan.report.progress import make_display
 
     if time_limit is not None and math.isnan(time_limit):
         raise UsageError("--time-limit nan: must be a number of seconds above 0")
     request, console, stopped = _request(**options), _stderr(), None
-    with stop_request(time_limit) as stop_reason, open_experiment(request) as experiment:
+
+    def notice(line: str) -> None:
         if not quiet:
-            _announce(experiment, console, verbose)
+            _say(console, line)
+
+    with stop_request(time_limit) as stop_reason, open_experiment(request, notice) as experiment:
+        for line in () if quiet else announcement(experiment, verbose):
+            notice(line)
         display = make_display(console, quiet)
         try:
             for event in experiment.run(stop_reason):
@@ -173,8 +139,7 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
         table = write_outputs(experiment.folder)
         if table.rows or as_json:
             _print_table(table, "json" if as_json else "text")
-        if not quiet:
-            _say(console, f"The run's folder is {experiment.folder.path}")
+        notice(f"The run's folder is {experiment.folder.path}")
     if stopped is not None:
         _say(console, f"Stopped ({stopped}). The same command goes on from here.")
         sys.exit(EXIT_CODES[stopped])
@@ -198,6 +163,7 @@ def _request(
     recipe_name: str,
     overrides: Sequence[str],
     replicas_at_once: str,
+    processes: str,
     **rest: Any,
 ) -> "Request":
     """Return what the options of `run` ask for."""
@@ -207,8 +173,6 @@ def _request(
     recipe = load_recipe(recipe_name, overrides)
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
-    if replicas_at_once != "auto" and not (replicas_at_once.isdecimal() and int(replicas_at_once) > 0):
-        raise UsageError(f"--replicas-at-once {replicas_at_once}: must be auto or a number above 0")
     budgets = [budget for group in labels for budget in group] or recipe.labels
     compared = [model for model in recipe.models if model != "ladder-matched"]
     return Request(
@@ -217,38 +181,17 @@ def _request(
         models=tuple(dict.fromkeys(models or compared)),
         labels=tuple(sorted(set(budgets))),
         seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
-        replicas_at_once=None if replicas_at_once == "auto" else int(replicas_at_once),
+        replicas_at_once=_chosen("--replicas-at-once", replicas_at_once),
+        n_processes=_chosen("--processes", processes),
         **rest,
     )
 
 
-def _announce(experiment: "Experiment", console: "Console", verbose: bool) -> None:
-    """Say what will be trained, for how long, and what would be faster."""
-    from ladder_ebgan.machine import what_would_be_faster
-    from ladder_ebgan.report.progress import duration
-
-    resolved = experiment.resolved
-    if verbose:
-        _say(
-            console,
-            f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}",
-        )
-    for name in resolved.overruled(experiment.request.replicas_at_once, experiment.request.compiled):
-        _say(console, f"{name} is kept as this folder's run began; another value needs another --output.")
-    if not experiment.groups:
-        _say(console, "Everything asked for is already trained.")
-        return
-    n_replicas = sum(len(group.replicas) for group in experiment.groups)
-    how = "compiled" if resolved.compiled else "not compiled"
-    _say(console, f"Training {n_replicas} replicas on {resolved.device_name} ({resolved.precision}, {how}).")
-    if resolved.compiled:
-        _say(console, "Compiling the step, which takes a minute or two the first time ...")
-    seconds = experiment.estimated_seconds()
-    _say(console, f"This will take about {duration(seconds)}, going by a few timed steps.")
-    if seconds > LONG_SECONDS:
-        shorter = [] if experiment.request.recipe_name == "demo" else ["--recipe demo, a shortened table"]
-        advice = [*what_would_be_faster(resolved), *shorter]
-        _say(console, f"Faster may be, in a new folder (--output DIR): {'; '.join(advice)}.")
+def _chosen(option: str, value: str) -> int | None:
+    """Return the number that was given, or None for auto."""
+    if value != "auto" and not (value.isdecimal() and int(value) > 0):
+        raise UsageError(f"{option} {value}: must be auto or a number above 0")
+    return None if value == "auto" else int(value)
 
 
 @cli.command()
@@ -267,6 +210,47 @@ def table(folders: Sequence[Path], layout: str) -> None:
     from ladder_ebgan.report.outputs import table_of
 
     _print_table(table_of(folders), layout)
+
+
+@cli.command()
+@recipe_options("BENCH")
+@device_options
+@click.option(
+    "--replicas",
+    type=WholeNumbers(),
+    help="How many replicas at once, such as 1,2,4.  [default: 1,2,4; on a GPU 1,4,15,45]",
+)
+@compile_option("BENCH")
+@click.option("--rounds", type=click.IntRange(min=1), default=12, show_default=True, help="How often all is timed.")
+@click.option(
+    "--plain/--no-plain", default=True, help="Time the plain PyTorch implementation too.  [default: plain]"
+)
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_BENCH_JSON", is_flag=True, help="Print JSON.")
+def bench(
+    *, recipe_name: str, overrides: Sequence[str], replicas: list[int] | None, as_json: bool, **options: Any
+) -> None:
+    """Measure the speed of a training step on this machine.
+
+    It is compared with its floor, the least time that its matrix products, its optimiser's memory traffic and its
+    random numbers take here, and with a plain PyTorch implementation that trains one replica.
+    """
+    from ladder_ebgan.recipe import load_recipe
+
+    recipe = load_recipe(recipe_name, overrides)
+    if replicas is not None and 0 in replicas:
+        raise UsageError("--replicas: must be whole numbers above 0, such as 1,2,4")
+
+    from ladder_ebgan.bench import Bench, BenchRequest, PhaseResult
+    from ladder_ebgan.report.bench import bench_json, bench_text
+
+    counts = None if replicas is None else tuple(dict.fromkeys(replicas))
+    measuring, console, phases = Bench(BenchRequest(recipe_name, recipe, counts, **options)), _stderr(), []
+    for event in measuring.run():
+        if isinstance(event, PhaseResult):
+            phases.append(event)
+        else:
+            _say(console, event)
+    click.echo((bench_json if as_json else bench_text)(measuring.description(), phases), nl=False)
 
 
 @cli.group()
@@ -367,6 +351,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error.format_message(), error.exit_code)
     except UsageError as error:
         _fail(str(error), 2)
+    except MachineError as error:
+        _fail(str(error), FAILED)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; the same command goes on from the last checkpoint", 130)
     except MemoryError:

@@ -1,4 +1,4 @@
-"""The one exception that reaches the user as a single line instead of a traceback."""
+"""The exceptions that reach the user as a single line instead of a traceback."""
 
 
 class UsageError(ValueError):
@@ -6,3 +6,7 @@ class UsageError(ValueError):
 
     The message is one line: what is wrong, then what would be right.
     """
+
+
+class MachineError(Exception):
+    """The machine could not do it (exit code 1); the message is one line that ends with what to do."""

@@ -1,24 +1,27 @@
 """A run from the request to the finished folder: what is trained, together with what, and how long it takes."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
+from ladder_ebgan import kernels
 from ladder_ebgan._version import __version__
 from ladder_ebgan.checkpoints import checkpoint_step
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
-from ladder_ebgan.group import CurveMeasured, DeviceData, GroupJob, Stepped, load_onto
-from ladder_ebgan.machine import Resolved, apply, resolve
+from ladder_ebgan.group import GroupEvent, GroupFinished
+from ladder_ebgan.machine import Resolved, resolve
+from ladder_ebgan.planning import finished_replicas, plan_groups, total_seconds
+from ladder_ebgan.processes import MEASURING_PAYS_REPLICA_STEPS, fastest_division, process_counts, replica_steps
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder
-from ladder_ebgan.timing import step_seconds
-from ladder_ebgan.training import Functions, adversarial_steps
+from ladder_ebgan.trainer import Trainer
+from ladder_ebgan.training import adversarial_steps
+from ladder_ebgan.workers import Pool, worker_pool
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,9 @@ class Request:
     precision: str = "auto"
     replicas_at_once: int | None = None  # None: chosen
     compiled: bool | None = None  # None: chosen
+    n_processes: int | None = None  # None: chosen
     output: Path | None = None  # None: runs/<data>-<recipe>
     fresh: bool = False
-
-
-@dataclass(frozen=True)
-class GroupStarted:
-    """A group begins, or goes on from `first_step`."""
-
-    group: Group
-    first_step: int
-    n_steps: int
-
-
-@dataclass(frozen=True)
-class GroupFinished:
-    """All replicas of a group are trained, evaluated and stored."""
-
-    group: Group
-    results: list[Result]
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ class Stopped:
     reason: str
 
 
-Event = GroupStarted | Stepped | CurveMeasured | GroupFinished | Stopped
+Event = GroupEvent | Stopped
 
 
 @dataclass(frozen=True)
@@ -72,64 +59,73 @@ class Experiment:
 
     request: Request
     folder: RunFolder
-    dataset: Dataset
     resolved: Resolved
     groups: list[Group]  # still to be trained
-    data: DeviceData
-    functions: Functions
+    trainer: Trainer | Pool
+
+    @property
+    def measured_now(self) -> bool:
+        """Whether processes and threads were measured at this start, not at an earlier one."""
+        return bool(self.resolved.measured) and len(self.folder.record["starts"]) == 1
 
     def run(self, stop_reason: Callable[[], str | None]) -> Iterator[Event]:
-        """Train, evaluate and store one group after the other; stop with a checkpoint if there is a reason."""
-        for group in self.groups:
-            if group not in self.folder.groups:
-                self.folder.add_group(group)
-            job = self._job(group)
-            yield GroupStarted(group, job.state.step, job.settings.n_steps)
-            yield from job.train(self.functions, stop_reason)
+        """Train, evaluate and store all groups; stop with a checkpoint of each begun one if there is a reason.
+
+        Raises:
+            MachineError: a worker process has died.
+        """
+        n_finished = 0
+        for event in self.trainer.train(self.groups, stop_reason):
+            n_finished += isinstance(event, GroupFinished)
+            yield event
+        self.folder.sort_rows()
+        if n_finished < len(self.groups):
             reason = stop_reason()
-            if job.state.step < job.settings.n_steps:
-                assert reason is not None
-                yield Stopped(reason)
-                return
-            yield GroupFinished(group, job.finish())
-            if reason is not None and group != self.groups[-1]:
-                yield Stopped(reason)
-                return
+            assert reason is not None
+            yield Stopped(reason)
 
     def estimated_seconds(self) -> float:
         """Return how long the training still to be done will take, from a few timed steps of each kind."""
         seconds_of: dict[tuple[int, bool], float] = {}
-        total = 0.0
+        group_seconds = []
         for group in self.groups:
             settings = self.request.recipe.settings(group.model)
             done = checkpoint_step(self.folder.checkpoint_path(group))
             adversarial = max(0, adversarial_steps(settings) - done)
             alone = settings.n_steps - done - adversarial
+            seconds = 0.0
             for n_steps, kind in ((alone, False), (adversarial, True)):
                 key = (len(group.replicas), kind)
                 if n_steps and key not in seconds_of:
-                    seconds_of[key] = step_seconds(
-                        self.request.recipe, *key, self.data, self.dataset.n_classes, self.resolved, self.functions
-                    )
-                total += n_steps * seconds_of.get(key, 0.0)
-        return total
-
-    def _job(self, group: Group) -> GroupJob:
-        return GroupJob(self.folder, group, self.request.recipe, self.dataset, self.data, self.resolved)
+                    seconds_of[key] = self.trainer.step_seconds(*key)
+                seconds += n_steps * seconds_of.get(key, 0.0)
+            group_seconds.append(seconds)
+        return total_seconds(group_seconds, self.resolved.n_processes)
 
 
 @contextmanager
-def open_experiment(request: Request) -> Iterator[Experiment]:
+def open_experiment(request: Request, notice: Callable[[str], None] = lambda _: None) -> Iterator[Experiment]:
     """Check a request, load its data, open its folder and decide what is trained together.
+
+    Args:
+        request: what the user asked for.
+        notice: told what is being done where that takes some seconds.
 
     Raises:
         UsageError: something in the request is wrong; nothing was written.
+        MachineError: a worker process has died.
     """
     dataset = load_dataset(request.data)
     longest_steps = max(request.recipe.settings(model).n_steps for model in request.models)
     for budget in request.labels:
         check_budget(budget, dataset)
-    resolved = resolve(request.device, request.precision, request.replicas_at_once, request.compiled, longest_steps)
+    if request.compiled is not False and not kernels.is_built():
+        notice("Compiling for this processor, which takes ten seconds, once ...")
+    resolved = resolve(
+        *(request.device, request.precision, request.replicas_at_once, request.compiled),
+        longest_steps,
+        request.n_processes,
+    )
     description = {
         "identity": {
             "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
@@ -140,57 +136,55 @@ def open_experiment(request: Request) -> Iterator[Experiment]:
         "resolved": resolved.stored(),
     }
     path = request.output or Path("runs") / f"{dataset.name}-{Path(request.recipe_name).stem}"
-    with open_run_folder(path, description, request.fresh) as folder:
+    with open_run_folder(path, description, request.fresh) as folder, ExitStack() as stack:
         resolved = resolved.kept(folder.record["resolved"])
-        apply(resolved)
-        _remove_finished_checkpoints(folder)
-        replicas = [Replica(labels, seed) for labels in request.labels for seed in request.seeds]
-        groups = plan_groups(folder, request.models, replicas, resolved.replicas_at_once)
+        _put_right(folder)
+        if request.n_processes is None and not folder.record["starts"]:
+            resolved = _with_fastest_processes(resolved, folder, request, dataset, notice)
+            folder.record["resolved"] = resolved.stored()
+        groups = _planned(folder, request, resolved)
         if groups:
-            _note_start(folder, request, resolved)
-        functions = Functions.prepare(resolved.compiled)
-        data = load_onto(resolved.device, dataset)
-        yield Experiment(request, folder, dataset, resolved, groups, data, functions)
+            _note_start(folder, request, resolved, groups)
+        trainer: Trainer | Pool
+        n_workers = min(resolved.n_processes, len(groups))
+        if n_workers > 1:
+            pool = worker_pool(folder, request.recipe, dataset, resolved, n_workers)
+            trainer = stack.enter_context(pool)
+        else:
+            trainer = Trainer(folder, request.recipe, dataset, resolved)
+        yield Experiment(request, folder, resolved, groups, trainer)
 
 
-def plan_groups(
-    folder: RunFolder, models: Sequence[str], replicas: Sequence[Replica], replicas_at_once: int
-) -> list[Group]:
-    """Return the unfinished groups that the request takes, in the order of the models.
-
-    Groups begun earlier stay as they are, so that their checkpoints and their rounding stay valid; a request for
-    one replica of such a group trains the whole group. The other replicas form new groups.
-    """
-    finished = _finished(folder)
-    planned = []
-    for model in models:
-        begun = [group for group in folder.groups if group.model == model]
-        taken = {replica for group in begun for replica in group.replicas}
-        for group in begun:
-            unfinished = any((model, replica) not in finished for replica in group.replicas)
-            if unfinished and set(group.replicas) & set(replicas):
-                planned.append(group)
-        new = [replica for replica in replicas if replica not in taken]
-        planned += [
-            Group(model, tuple(new[start : start + replicas_at_once]))
-            for start in range(0, len(new), replicas_at_once)
-        ]
-    return planned
+def _planned(folder: RunFolder, request: Request, resolved: Resolved) -> list[Group]:
+    replicas = [Replica(labels, seed) for labels in request.labels for seed in request.seeds]
+    return plan_groups(folder, request.models, replicas, resolved.replicas_at_once, resolved.n_processes)
 
 
-def _finished(folder: RunFolder) -> set[tuple[str, Replica]]:
-    return {(row.model, Replica(row.labels, row.seed)) for row in folder.results()}
-
-
-def _remove_finished_checkpoints(folder: RunFolder) -> None:
-    """Remove the checkpoints that a kill left behind after the results of their groups were stored."""
-    finished = _finished(folder)
+def _put_right(folder: RunFolder) -> None:
+    """Do what a kill has prevented: remove the checkpoints of finished groups, put the rows in order."""
+    finished = finished_replicas(folder)
     for group in folder.groups:
         if all((group.model, replica) in finished for replica in group.replicas):
             folder.remove_checkpoint(group)
+    folder.sort_rows()
 
 
-def _note_start(folder: RunFolder, request: Request, resolved: Resolved) -> None:
+def _with_fastest_processes(
+    resolved: Resolved, folder: RunFolder, request: Request, dataset: Dataset, notice: Callable[[str], None]
+) -> Resolved:
+    """Return `resolved` with the fastest division of a CPU's cores, where measuring it pays."""
+    plans = {
+        count: _planned(folder, request, replace(resolved, n_processes=count))
+        for count in process_counts(resolved, len(request.models) * len(request.labels) * len(request.seeds))
+    }
+    if len(plans) < 2 or replica_steps(request.recipe, plans[1]) < MEASURING_PAYS_REPLICA_STEPS:
+        return resolved
+    notice("Measuring how many processes use the cores of this machine best ...")
+    with worker_pool(folder, request.recipe, dataset, resolved, max(plans)) as pool:
+        return fastest_division(resolved, plans, request.recipe, pool.measure)
+
+
+def _note_start(folder: RunFolder, request: Request, resolved: Resolved, groups: list[Group]) -> None:
     folder.record["starts"].append(
         {
             "command": sys.argv[1:],
@@ -204,4 +198,4 @@ def _note_start(folder: RunFolder, request: Request, resolved: Resolved) -> None
             },
         }
     )
-    folder.save_record()
+    folder.add_groups(groups)

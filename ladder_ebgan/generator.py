@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import batch_normalize, initial_weight, replica_matmul
+from ladder_ebgan.layers import LayerFunctions, initial_weight, replica_matmul
 
 GENERATOR_KEY = 2  # part of the key of a weight's random stream
 
@@ -26,6 +26,7 @@ class Generator(nn.Module):
         sizes: latent size, hidden sizes, number of features.
         weight_std: standard deviation of the initial weights.
         product_dtype: precision of matrix products.
+        functions: how the element-wise parts are computed.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Generator(nn.Module):
         sizes: Sequence[int],
         weight_std: float,
         product_dtype: torch.dtype = torch.float32,
+        functions: LayerFunctions = LayerFunctions(),  # noqa: B008
     ) -> None:
         super().__init__()
+        self.functions = functions
         self.sizes = tuple(sizes)
         self.product_dtype = product_dtype
         pairs = list(pairwise(sizes))
@@ -55,5 +58,5 @@ class Generator(nn.Module):
             z = replica_matmul(h, weight, self.product_dtype)
             if layer == len(self.weight):
                 return torch.sigmoid(z + bias)
-            h = torch.relu(batch_normalize(z) + bias)
+            h, _ = self.functions.noisy_layer(z, None, 0.0, bias, 1, True)
         raise AssertionError("a generator has at least one layer")

@@ -25,7 +25,7 @@ from ladder_ebgan.ladder import Statistics
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe
 from ladder_ebgan.results import CurvePoint, Result
-from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name, write_atomically
+from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name
 from ladder_ebgan.streams import Stream, stream_generator
 from ladder_ebgan.training import Functions, Progress, State, initial_state, train
 
@@ -52,6 +52,15 @@ def load_onto(device: torch.device, dataset: Dataset) -> DeviceData:
 
 
 @dataclass(frozen=True)
+class GroupStarted:
+    """A group begins, or goes on from `first_step`."""
+
+    group: Group
+    first_step: int
+    n_steps: int
+
+
+@dataclass(frozen=True)
 class Stepped:
     """A group has made a step."""
 
@@ -63,7 +72,19 @@ class Stepped:
 class CurveMeasured:
     """Points of the learning curves, one a replica."""
 
+    group: Group
     points: list[CurvePoint]
+
+
+@dataclass(frozen=True)
+class GroupFinished:
+    """All replicas of a group are trained, evaluated and stored."""
+
+    group: Group
+    results: list[Result]
+
+
+GroupEvent = GroupStarted | Stepped | CurveMeasured | GroupFinished
 
 
 class GroupJob:
@@ -77,9 +98,11 @@ class GroupJob:
         dataset: Dataset,
         data: DeviceData,
         resolved: Resolved,
+        functions: Functions,
     ) -> None:
         self.folder, self.group, self.recipe = folder, group, recipe
         self.dataset, self.data, self.resolved = dataset, data, resolved
+        self.functions = functions
         self.settings: LadderSettings = recipe.settings(group.model)
         self.seeds = [replica.seed for replica in group.replicas]
         orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(self.seeds)}
@@ -91,7 +114,7 @@ class GroupJob:
         n_features, n_classes = self.dataset.n_features, self.dataset.n_classes
         device, product_dtype = self.resolved.device, self.resolved.product_dtype
         state = initial_state(
-            self.recipe, self.group.model, self.seeds, n_features, n_classes, device, product_dtype
+            self.recipe, self.group.model, self.seeds, n_features, n_classes, device, product_dtype, self.functions
         )
         path = self.folder.checkpoint_path(self.group)
         if path.exists():
@@ -99,26 +122,31 @@ class GroupJob:
         self.folder.cut_history(self.group, state.step)
         return state
 
-    def train(
-        self, functions: Functions, stop_reason: Callable[[], str | None]
-    ) -> Iterator[Stepped | CurveMeasured]:
+    def run(self, stop_reason: Callable[[], str | None]) -> Iterator[GroupEvent]:
+        """Train; evaluate and store if that came to the end."""
+        yield GroupStarted(self.group, self.state.step, self.settings.n_steps)
+        yield from self.train(stop_reason)
+        if self.state.step == self.settings.n_steps:
+            yield GroupFinished(self.group, self.finish())
+
+    def train(self, stop_reason: Callable[[], str | None]) -> Iterator[Stepped | CurveMeasured]:
         """Train to the end or until there is a reason to stop; a checkpoint is left either way."""
         curve = CurveSample(self)
         last_checkpoint, pause = time.monotonic(), CHECKPOINT_SECONDS
         began = time.monotonic() - self.state.seconds
-        for progress in train(self.state, self._batches(), self.settings, functions):
+        curve_every = self.recipe.training.curve_every_steps
+        for progress in train(self.state, self._batches(), self.settings, self.functions, curve_every):
             yield Stepped(self.group, progress)
             last = progress.step == self.settings.n_steps
-            if last or progress.step % self.recipe.training.curve_every_steps == 0:
+            if last or progress.step % curve_every == 0:
                 points = curve.measure(progress)
                 self.folder.append_history(points)
-                yield CurveMeasured(points)
+                yield CurveMeasured(self.group, points)
             stopping = stop_reason() is not None
             if last or stopping or time.monotonic() - last_checkpoint > pause:
                 started = time.monotonic()
                 self.state.seconds = started - began
-                content = checkpoint_bytes(self.state, self.identity)
-                write_atomically(self.folder.checkpoint_path(self.group), content)
+                self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.identity))
                 last_checkpoint = time.monotonic()
                 pause = max(CHECKPOINT_SECONDS, 30 * (last_checkpoint - started))
             if stopping:
@@ -134,6 +162,7 @@ class GroupJob:
             self.recipe.training.batch_size,
             self.state.ladder.n_units,
             settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None,
+            self.functions.normal,
         )
 
     def finish(self) -> list[Result]:
@@ -153,8 +182,8 @@ class GroupJob:
             if generated is not None:
                 arrays["generated_images"] = generated[r]
             self.folder.save_predictions(name, arrays)
-            model = model_bytes(self.state, statistics, r, self._model_metadata(replica))
-            write_atomically(self.folder.path / "models" / f"{name}.safetensors", model)
+            metadata = self._model_metadata(replica)
+            self.folder.save_model(name, model_bytes(self.state, statistics, r, metadata))
         self.folder.add_results(results)
         self.folder.remove_checkpoint(self.group)
         return results

@@ -15,23 +15,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import (
-    GaussianCombinator,
-    batch_normalize,
-    initial_weight,
-    normalize,
-    replica_matmul,
-)
+from ladder_ebgan.layers import LayerFunctions, initial_combinator, initial_weight, normalize, replica_matmul
 
 ENCODER_KEY, DECODER_KEY = 0, 1  # parts of the key of a weight's random stream
 
 
 class Encoding(NamedTuple):
-    """What one pass of the encoder leaves behind, each `[replicas, batch, features]`."""
+    """What one pass of the encoder leaves behind."""
 
-    z: list[Tensor]  # layers 0..L, after normalisation and noise
-    z_pre: list[Tensor]  # layers 1..L before normalisation
-    logits: Tensor
+    z: list[Tensor]  # layers 0..L, after normalisation and noise, of the last group [replicas, group, features]
+    z_pre: list[Tensor]  # layers 1..L before normalisation [replicas, batch, features]
+    logits: Tensor  # [replicas, batch, classes]
 
 
 class Statistics(NamedTuple):
@@ -51,7 +45,8 @@ class Ladder(nn.Module):
         input_noise, hidden_noise: standard deviation of the corruption of layer 0 and of layers 1..L.
         softmax_gamma: whether the layer under the softmax has a learned scale, as Rasmus et al. have it and the
             ladder of Zhao et al. 2017 (appendix D) has not.
-        product_dtype: precision of matrix products.
+        product_dtype: precision of matrix products, but for the small one under the softmax: float32.
+        functions: how the element-wise parts are computed.
     """
 
     def __init__(
@@ -63,8 +58,10 @@ class Ladder(nn.Module):
         hidden_noise: float,
         softmax_gamma: bool = True,
         product_dtype: torch.dtype = torch.float32,
+        functions: LayerFunctions = LayerFunctions(),  # noqa: B008
     ) -> None:
         super().__init__()
+        self.functions = functions
         self.sizes = tuple(sizes)
         self.denoising_weights = tuple(denoising_weights)
         self.noise_stds = (input_noise, *[hidden_noise] * (len(sizes) - 1))
@@ -82,7 +79,9 @@ class Ladder(nn.Module):
         self.beta = nn.ParameterList(nn.Parameter(torch.zeros(replicas, 1, n_out)) for _, n_out in pairs)
         self.gamma = nn.Parameter(torch.ones(replicas, 1, sizes[-1])) if softmax_gamma else None
         decoded = range(self.lowest_decoded, top + 1)
-        self.decoder = nn.ModuleDict({str(layer): GaussianCombinator(replicas, sizes[layer]) for layer in decoded})
+        self.combinator = nn.ParameterDict(
+            {str(layer): initial_combinator(replicas, sizes[layer]) for layer in decoded}
+        )
         self.decoder_weight = nn.ParameterDict(
             {
                 str(layer): initial_weight(
@@ -109,18 +108,17 @@ class Ladder(nn.Module):
             statistics: fixed statistics for evaluation; None normalises by those of the batch.
         """
         noises = [None] * len(self.sizes) if noise is None else list(noise.split(self.sizes, dim=-1))
-        z = _corrupt(x, noises[0], self.noise_stds[0])
-        h, zs, zs_pre = z, [z], []
-        for layer, weight in enumerate(self.encoder, start=1):
-            z_pre = replica_matmul(h, weight, self.product_dtype)
+        h = x if noises[0] is None else torch.add(x, noises[0], alpha=self.noise_stds[0])
+        zs, zs_pre = [h.unflatten(1, (groups, -1))[:, -1]], []
+        for layer, (weight, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
+            relu = layer < len(self.encoder)
+            z_pre = replica_matmul(h, weight, self.product_dtype if relu else torch.float32)
             if statistics is None:
-                z = batch_normalize(z_pre, groups)
+                noise_std = self.noise_stds[layer]
+                h, z = self.functions.noisy_layer(z_pre, noises[layer], noise_std, beta, groups, relu)
             else:
                 z = normalize(z_pre, statistics.means[layer - 1], statistics.variances[layer - 1])
-            z = _corrupt(z, noises[layer], self.noise_stds[layer])
-            h = z + self.beta[layer - 1]
-            if layer < len(self.encoder):
-                h = torch.relu(h)
+                h = torch.relu(z + beta) if relu else z + beta
             zs.append(z)
             zs_pre.append(z_pre)
         return Encoding(zs, zs_pre, h if self.gamma is None else h * self.gamma)
@@ -130,7 +128,7 @@ class Ladder(nn.Module):
 
         Args:
             z: corrupted layers 0..L, each `[replicas, batch, features]`.
-            logits: of the same pass, `[replicas, batch, classes]`.
+            logits: of the same images, `[replicas, batch, classes]`.
 
         Returns:
             `z_hat` by layer; it is not normalised yet.
@@ -139,18 +137,15 @@ class Ladder(nn.Module):
         z_hat: dict[int, Tensor] = {}
         for layer in range(top, self.lowest_decoded - 1, -1):
             if layer == top:
-                u = batch_normalize(torch.softmax(logits, dim=-1))
+                u_pre = torch.softmax(logits, dim=-1)
             else:
-                weight = self.decoder_weight[str(layer)]
-                u = batch_normalize(replica_matmul(z_hat[layer + 1], weight, self.product_dtype))
-            z_hat[layer] = self.decoder[str(layer)](z[layer], u)
+                u_pre = replica_matmul(z_hat[layer + 1], self.decoder_weight[str(layer)], self.product_dtype)
+            has_cost = self.denoising_weights[layer] > 0
+            dtype = torch.float32 if has_cost or layer == top else self.product_dtype
+            z_hat[layer] = self.functions.denoise(u_pre, z[layer], self.combinator[str(layer)], dtype)
         return z_hat
 
     def reconstruct(self, x: Tensor, noise: Tensor) -> Tensor:
         """Return `z_hat` of layer 0 for `x` `[replicas, batch, features]`, as one group of its own."""
         encoding = self.encode(x, noise)
         return self.decode(encoding.z, encoding.logits)[0]
-
-
-def _corrupt(z: Tensor, noise: Tensor | None, std: float) -> Tensor:
-    return z if noise is None else torch.add(z, noise, alpha=std)

@@ -7,12 +7,14 @@ References:
     Ioffe, Szegedy 2015, "Batch Normalization", arXiv 1502.03167
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ladder_ebgan.processor import multiplies_bfloat16
 from ladder_ebgan.streams import Stream, stream_generator
 
 EPSILON = 1e-10  # added to the variance before its root; the ladder authors' value
@@ -24,19 +26,22 @@ def replica_matmul(x: Tensor, weight: Tensor, product_dtype: torch.dtype = torch
     Args:
         x: `[replicas, batch, in]`.
         weight: `[replicas, in, out]`.
-        product_dtype: precision of factors and product; the product is then widened to float32.
+        product_dtype: precision of factors and product; sums run in float32 whatever it is.
 
     Returns:
-        `[replicas, batch, out]`.
+        `[replicas, batch, out]` in `product_dtype`.
     """
     x, weight = x.to(product_dtype), weight.to(product_dtype)
+    if product_dtype == torch.bfloat16 and x.device.type == "cpu" and not multiplies_bfloat16():
+        x, weight = x.to(torch.float32), weight.to(torch.float32)  # the same numbers, several times as fast
     alone = len(weight) == 1  # one replica is faster as a plain product
-    product = torch.mm(x[0], weight[0]).unsqueeze(0) if alone else torch.bmm(x, weight)
-    return product.to(torch.float32)
+    product = torch.mm(x.squeeze(0), weight.squeeze(0)).unsqueeze(0) if alone else torch.bmm(x, weight)
+    return product.to(product_dtype)
 
 
 def batch_statistics(z: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance over the batch, both `[replicas, 1, features]`, in two passes."""
+    z = z.to(torch.float32)
     mean = z.mean(dim=-2, keepdim=True)
     return mean, (z - mean).square().mean(dim=-2, keepdim=True)
 
@@ -60,28 +65,59 @@ def batch_normalize(z: Tensor, groups: int = 1) -> Tensor:
     return (centered * torch.rsqrt(variance + EPSILON)).flatten(-3, -2)
 
 
-class GaussianCombinator(nn.Module):
-    """The ladder's Gaussian denoising function, with ten parameters a unit.
+def noisy_layer(
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+) -> tuple[Tensor, Tensor]:
+    """Normalise, corrupt, shift, rectify: z = BN(z_pre) + noise_std * noise, h = relu(z + beta).
+
+    Rasmus et al. 2015, algorithm 1, lines 4 to 9; their scale gamma has no effect under a ReLU.
+
+    Args:
+        z_pre: matrix product `[replicas, batch, features]`, in its own precision.
+        noise: standard normal, of the same shape; None for a clean pass.
+        noise_std: its standard deviation.
+        beta: `[replicas, 1, features]`.
+        groups: equal consecutive parts of the batch that are normalised separately.
+        relu: False under the softmax.
+
+    Returns:
+        h, in the precision of `z_pre`, and z of the last group `[replicas, batch / groups, features]`, which is
+        all that a decoder takes.
+    """
+    z = batch_normalize(z_pre.to(torch.float32), groups)
+    if noise is not None:
+        z = torch.add(z, noise, alpha=noise_std)
+    h = torch.relu(z + beta) if relu else z + beta
+    return h.to(z_pre.dtype), z.unflatten(-2, (groups, -1))[:, -1]
+
+
+def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+    """The ladder's Gaussian denoising function, with ten parameters a unit, of the normalised u.
 
         mu(u) = a1 sigmoid(a2 u + a3) + a4 u + a5
         v(u)  = a6 sigmoid(a7 u + a8) + a9 u + a10
         z_hat = (z - mu(u)) v(u) + mu(u)
 
-    Rasmus et al. 2015, Eq. (2). Initially a2 = a7 = 1 and the rest 0, which makes z_hat = 0.
+    Rasmus et al. 2015, Eq. (2), with u = BN(u_pre).
+
+    Args:
+        u_pre: the vertical signal before normalisation `[replicas, batch, features]`, in its own precision.
+        z: the lateral one, corrupted.
+        a: `[replicas, 10, 1, features]`.
+        dtype: precision of the result.
     """
+    u = batch_normalize(u_pre.to(torch.float32))
+    a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = a.unbind(dim=1)  # [replicas, 1, features]
+    mu = torch.addcmul(torch.addcmul(a5, a4, u), a1, torch.sigmoid(torch.addcmul(a3, a2, u)))
+    v = torch.addcmul(torch.addcmul(a10, a9, u), a6, torch.sigmoid(torch.addcmul(a8, a7, u)))
+    return torch.addcmul(mu, z - mu, v).to(dtype)
 
-    def __init__(self, replicas: int, features: int) -> None:
-        super().__init__()
-        initial = torch.zeros(10, replicas, 1, features)
-        initial[[1, 6]] = 1.0
-        self.a = nn.Parameter(initial.transpose(0, 1).contiguous())  # [replicas, 10, 1, features]
 
-    def forward(self, z: Tensor, u: Tensor) -> Tensor:
-        """Combine the lateral `z` and the vertical `u`, both `[replicas, batch, features]`."""
-        a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = self.a.unbind(dim=1)  # [replicas, 1, features]
-        mu = torch.addcmul(torch.addcmul(a5, a4, u), a1, torch.sigmoid(torch.addcmul(a3, a2, u)))
-        v = torch.addcmul(torch.addcmul(a10, a9, u), a6, torch.sigmoid(torch.addcmul(a8, a7, u)))
-        return torch.addcmul(mu, z - mu, v)
+def initial_combinator(replicas: int, features: int) -> nn.Parameter:
+    """Return the parameters `[replicas, 10, 1, features]` of `denoise`: a2 = a7 = 1 and the rest 0: z_hat = 0."""
+    a = torch.zeros(replicas, 10, 1, features)
+    a[:, [1, 6]] = 1.0
+    return nn.Parameter(a)
 
 
 def initial_weight(
@@ -93,3 +129,10 @@ def initial_weight(
         for seed in seeds
     ]
     return nn.Parameter(torch.from_numpy(np.stack(drawn)) * std)
+
+
+class LayerFunctions(NamedTuple):
+    """The element-wise parts of a network: as defined here, or as one kernel each that computes the same."""
+
+    noisy_layer: Callable[[Tensor, Tensor | None, float, Tensor, int, bool], tuple[Tensor, Tensor]] = noisy_layer
+    denoise: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor] = denoise

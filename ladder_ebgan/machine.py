@@ -1,22 +1,42 @@
-"""What this machine offers and how it is used: device, precision, grouping, compilation."""
+"""What this machine offers and how it is used: device, precision, grouping, compilation, processes."""
 
+import ctypes
 import os
-import platform
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
+from ladder_ebgan import processor
 from ladder_ebgan.capture import compiler_missing
 from ladder_ebgan.errors import UsageError
 
-COMPILING_PAYS_STEPS = 10_000  # of one model: compiling takes a minute or two and saves a quarter of a step
+# On a GPU compiling takes a minute or two, each time; on a CPU some seconds, once.
+COMPILING_PAYS_STEPS = {"cpu": 0, "cuda": 10_000}  # of one model
 
 # On a GPU all replicas of a table fit and fill it; on a CPU more at once only delay the first results.
 REPLICAS_AT_ONCE = {"cpu": 4, "cuda": 64}
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+KEPT_BYTES = 2**25  # the most that glibc allows
+
 PRODUCT_DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How fast one division of the cores into processes and threads was."""
+
+    n_processes: int
+    n_threads: int  # of each process
+    n_replicas: int  # that each process trained at once
+    replica_steps_per_second: float  # of all processes together, while all have work
+    busy_share: float  # of the run, in (0, 1]: processes out of work wait for the last group to end
+
+    @property
+    def speed(self) -> float:
+        """Replica-steps a second over the whole run, waiting included."""
+        return self.busy_share * self.replica_steps_per_second
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,9 @@ class Resolved:
     precision: str
     replicas_at_once: int
     compiled: bool
-    n_threads: int
+    n_threads: int  # of each process
+    n_processes: int = 1  # that train groups at the same time
+    measured: tuple[Measured, ...] = ()  # what processes and threads were chosen by; empty if it was not measured
 
     @property
     def product_dtype(self) -> torch.dtype:
@@ -41,46 +63,67 @@ class Resolved:
             "replicas_at_once": self.replicas_at_once,
             "compiled": self.compiled,
             "n_threads": self.n_threads,
+            "n_processes": self.n_processes,
+            **({"measured": [asdict(measured) for measured in self.measured]} if self.measured else {}),
         }
 
     def kept(self, stored: dict[str, Any]) -> "Resolved":
-        """Return this with what an earlier start of the same run has chosen."""
-        resolved = replace(self, **stored)
+        """Return this with what an earlier start of the same run has chosen; a GPU has one process whatever it was.
+
+        Raises:
+            UsageError: the run began with a compiled step, which is not to be had here.
+        """
+        measured = tuple(Measured(**values) for values in stored.get("measured", []))
+        resolved = replace(self, **{"n_processes": 1} | stored | {"measured": measured})
+        if self.device.type == "cuda":
+            resolved = replace(resolved, n_processes=1)
         missing = compiler_missing(self.device) if resolved.compiled else None
         if missing:
             raise UsageError(
-                f"this run began with a compiled step, but {missing}; install one, "
+                f"this run began with a compiled step, but {missing}; put that right, "
                 "or start another folder with --no-compile --output DIR"
             )
         return resolved
 
-    def overruled(self, replicas_at_once: int | None, compiled: bool | None) -> list[str]:
+    def overruled(
+        self, replicas_at_once: int | None, compiled: bool | None, n_processes: int | None = None
+    ) -> list[str]:
         """Return the options that were given with another value than this has."""
         wishes = (
             ("--replicas-at-once", replicas_at_once, self.replicas_at_once),
             ("--compile", compiled, self.compiled),
+            ("--processes", n_processes, self.n_processes),
         )
         return [name for name, wish, value in wishes if wish is not None and wish != value]
 
 
 def resolve(
-    device_name: str, precision: str, replicas_at_once: int | None, compiled: bool | None, longest_steps: int
+    device_name: str,
+    precision: str,
+    replicas_at_once: int | None,
+    compiled: bool | None,
+    longest_steps: int,
+    n_processes: int | None = None,
 ) -> Resolved:
     """Decide what the user left open; `longest_steps` is of the model that trains longest.
 
+    Left open, the processes are one with a thread for each core, until a measurement shows what is faster.
+
     Raises:
-        UsageError: the device, the precision or compilation is not to be had here.
+        UsageError: the device, the precision, compilation or so many processes are not to be had here.
     """
     device = resolve_device(device_name)
     missing = compiler_missing(device)
     if compiled and missing:
-        raise UsageError(f"--compile: {missing}; install one, or leave the option out")
+        raise UsageError(f"--compile: {missing}; put that right, or leave the option out")
     if compiled is None:
-        compiled = missing is None and longest_steps >= COMPILING_PAYS_STEPS
+        compiled = missing is None and longest_steps >= COMPILING_PAYS_STEPS[device.type]
     if replicas_at_once is None:
         replicas_at_once = REPLICAS_AT_ONCE[device.type]
     precision = resolve_precision(precision, device)
-    return Resolved(device, name_of_device(device), precision, replicas_at_once, compiled, available_cores())
+    n_processes = resolve_processes(n_processes, device)
+    n_threads = available_cores() // n_processes
+    return Resolved(device, name_of_device(device), precision, replicas_at_once, compiled, n_threads, n_processes)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -113,21 +156,48 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return "float32" if name == "auto" else name
 
 
+def resolve_processes(n_processes: int | None, device: torch.device) -> int:
+    """Return how many processes train: one if it was left open.
+
+    Raises:
+        UsageError: more than there are cores, or several on a GPU.
+    """
+    if n_processes is None:
+        return 1
+    n_cores = available_cores()
+    if device.type == "cuda" and n_processes > 1:
+        raise UsageError(f"--processes {n_processes}: on a GPU one process trains all replicas; leave it out")
+    if n_processes > n_cores:
+        there = "there is 1 core" if n_cores == 1 else f"there are {n_cores} cores"
+        raise UsageError(f"--processes {n_processes}: {there} here; give at most that many, or auto")
+    return n_processes
+
+
 def apply(resolved: Resolved) -> None:
     """Set the process up as resolved."""
     torch.set_num_threads(resolved.n_threads)
     torch.set_flush_denormal(True)  # Adam's averages of dead pixels decay into denormals, which are slow
     torch.backends.cuda.matmul.allow_tf32 = resolved.precision == "tf32"
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep large pieces of memory that are freed, where it can be told to.
+
+    By default each goes back to the system, and the next step's tensors are mapped and cleared again page by page.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def name_of_device(device: torch.device) -> str:
     """Return the name of the processor or GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    models = [line.partition(":")[2] for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
-    model = models[0].strip() if models else platform.processor() or platform.machine()
     n_cores = available_cores()
-    return f"{model}, {n_cores} core{'s' if n_cores > 1 else ''}"
+    return f"{processor.name()}, {n_cores} core{'s' if n_cores > 1 else ''}"
 
 
 def available_cores() -> int:
@@ -141,7 +211,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """Return whether the device has instructions for products of bfloat16 numbers."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return any("avx512_bf16" in line or "amx_bf16" in line for line in _lines(Path("/proc/cpuinfo")))
+    return processor.multiplies_bfloat16()
 
 
 def what_would_be_faster(resolved: Resolved) -> list[str]:
@@ -155,10 +225,3 @@ def what_would_be_faster(resolved: Resolved) -> list[str]:
     if resolved.precision == "float32" and multiplies_bfloat16(resolved.device):
         advice.append("--precision bfloat16, for which this machine has instructions")
     return advice
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

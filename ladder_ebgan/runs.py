@@ -75,15 +75,20 @@ class RunFolder:
 
     @property
     def groups(self) -> list[Group]:
-        """Groups of replicas that were ever begun, in order."""
+        """Groups of replicas that were ever asked for, in order."""
         return [
             Group(group["model"], tuple(Replica(*replica) for replica in group["replicas"]))
             for group in self.record["groups"]
         ]
 
-    def add_group(self, group: Group) -> None:
-        """Record a group that is about to begin."""
-        self.record["groups"].append({"model": group.model, "replicas": [list(r) for r in group.replicas]})
+    def add_groups(self, groups: Iterable[Group]) -> None:
+        """Record groups before the first of them begins: however a run is cut short, they stay as they are."""
+        known = set(self.groups)
+        self.record["groups"] += [
+            {"model": group.model, "replicas": [list(r) for r in group.replicas]}
+            for group in groups
+            if group not in known
+        ]
         self.save_record()
 
     def results(self) -> list[Result]:
@@ -97,6 +102,16 @@ class RunFolder:
     def history(self) -> list[CurvePoint]:
         """Return the learning curves."""
         return read_rows(self.path / "history.csv", CurvePoint)
+
+    def sort_rows(self) -> None:
+        """Put results and learning curves in the order of the groups, whichever of them was faster."""
+        order = {
+            (group.model, *replica): position
+            for position, group in enumerate(self.groups)
+            for replica in group.replicas
+        }
+        _sort_rows(self.path / "results.csv", Result, order)
+        _sort_rows(self.path / "history.csv", CurvePoint, order)
 
     def repair_history(self) -> None:
         """Drop a last line that a kill cut short, so that the next line does not continue it."""
@@ -127,6 +142,10 @@ class RunFolder:
         """Return where the group's checkpoint is, or would be."""
         return self.path / "checkpoints" / f"{group.name}.safetensors"
 
+    def save_checkpoint(self, group: Group, content: bytes) -> None:
+        """Write the group's checkpoint."""
+        write_atomically(self.checkpoint_path(group), content)
+
     def remove_checkpoint(self, group: Group) -> None:
         """Remove the checkpoint of a finished group, and the folder with the last one."""
         path = self.checkpoint_path(group)
@@ -139,6 +158,10 @@ class RunFolder:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_atomically(self.path / "predictions" / f"{name}.npz", buffer.getvalue())
+
+    def save_model(self, name: str, content: bytes) -> None:
+        """Write `models/<name>.safetensors`."""
+        write_atomically(self.path / "models" / f"{name}.safetensors", content)
 
 
 @contextmanager
@@ -288,6 +311,13 @@ def _parsed(text: str, kind: Any) -> Any:
     if text == "" and type(None) in options:
         return None
     return options[0](text)
+
+
+def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int], int]) -> None:
+    rows = read_rows(path, row_type)
+    ordered = sorted(rows, key=lambda row: order.get((row.model, row.labels, row.seed), len(order)))
+    if ordered != rows:
+        _write_rows(path, ordered, row_type)
 
 
 def _write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:

@@ -1,15 +1,18 @@
-"""Statistics of error rates over seeds: mean, deviation, interval, and the paired comparison of two models.
+"""Statistics of error rates over seeds: mean, deviation, interval, and paired tests of difference and equivalence.
 
 The same seed gives every model the same labelled subset and the same initial ladder weights, so models are
 compared by the differences within seeds. Errors are in percent, differences in percentage points. What a few
 seeds cannot tell is None, never a number that looks like an answer.
 
 Student, "The probable error of a mean", Biometrika 6 (1908). Wilcoxon, "Individual comparisons by ranking
-methods", Biometrics Bulletin 1 (1945).
+methods", Biometrics Bulletin 1 (1945). Schuirmann, "A comparison of the two one-sided tests procedure and the
+power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
+Biopharmaceutics 15 (1987).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 MIN_FOR_INTERVAL = 3  # with two values the t quantile is 12.7: an interval that says nothing
 MIN_FOR_WILCOXON = 6  # five signs can at best give p = 2 / 2^5 = 0.0625
 DECIMALS = 9  # of a difference: 1.3 - 1.2 and 1.2 - 1.1 must tie although their last bits differ
+ALPHA = 0.05  # of each of the two one-sided tests of equivalence, and so 90 % for their interval
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,31 @@ class PairedComparison:
     relative_improvement_percent: float | None
 
 
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether two ways of training have equal error rates but for `margin`; None where the pairs are too few."""
+
+    n: int  # pairs with two errors
+    n_left_out: int  # pairs with a diverged seed
+    margin: float  # percentage points
+    mean_difference: float | None  # other minus baseline, percentage points
+    standard_deviation: float | None  # of the differences
+    ci90: tuple[float, float] | None
+    p: float | None  # the larger of the two one-sided tests
+    equivalent: bool
+
+    @property
+    def verdict(self) -> Literal["yes", "no", "undecided"]:
+        """The answer in a word: "no" where the 90 % interval lies outside the margin, "undecided" where it crosses.
+
+        A wrong "yes" has a probability of at most 5 %, a wrong "no" of at most 10 %: the interval has two ends.
+        """
+        if self.equivalent:
+            return "yes"
+        outside = self.ci90 is not None and (self.ci90[0] > self.margin or self.ci90[1] < -self.margin)
+        return "no" if outside else "undecided"
+
+
 def mean(errors: Sequence[float]) -> float:
     """Return the mean, `sum_i x_i / n`."""
     return float(np.mean(_checked(errors)))
@@ -39,7 +68,9 @@ def mean(errors: Sequence[float]) -> float:
 def standard_deviation(errors: Sequence[float]) -> float | None:
     """Return the sample standard deviation `s = sqrt(sum_i (x_i - mean)^2 / (n - 1))`; None for one value."""
     values = _checked(errors)
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if len(values) == 1:
+        return None
+    return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0  # not the rounding error of the mean
 
 
 def t_interval(errors: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
@@ -83,6 +114,97 @@ def compare_paired(baseline: Sequence[float], model: Sequence[float]) -> PairedC
     )
 
 
+def compare_equivalence(
+    baseline: Sequence[float | None], other: Sequence[float | None], margin: float
+) -> Equivalence:
+    """Test by two one-sided t tests whether errors paired by seed are equivalent (Schuirmann 1987).
+
+    With `d_i = other_i - baseline_i` of mean `m` and standard deviation `s`, the hypotheses `E d <= -margin`
+    and `E d >= margin` are both rejected if `p = P(T <= (|m| - margin) / (s / sqrt(n))) < 0.05`, where `T` has
+    Student's distribution with `n - 1` degrees of freedom: exactly if the 90 % interval of `m` is within
+    `±margin`, the ends excluded. `margin` and the seeds have to be chosen before the errors are seen.
+
+    Fewer than three pairs have no interval and no p. Where all differences are equal, `s = 0` says that the
+    errors come in steps, not that nothing varies; the sign test answers, which assumes no distribution and is
+    about the median: `p = 2^-n` with the difference inside the margin, else 1, and from five pairs on an
+    interval of one point, `[min d, max d]`, which holds the median with probability `1 - 2^(1 - n)`.
+
+    None or NaN is the error of a diverged seed. Its pair is left out of the numbers and counted, and
+    `equivalent` is then False whatever they say: the seeds that remain are chosen by their outcome.
+    ValueError where the two differ in length, hold an infinite error, or the margin is not a number above 0.
+    """
+    if not 0 < margin < float("inf"):
+        raise ValueError(f"margin must be a number of percentage points above 0, not {margin}")
+    if len(baseline) != len(other):
+        raise ValueError(f"{len(baseline)} baseline errors and {len(other)} others cannot be paired")
+    before, after = np.asarray(baseline, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if np.isinf(before).any() or np.isinf(after).any():
+        raise ValueError("an error is infinite; that of a diverged seed is None")
+    difference = np.round(after - before, DECIMALS)
+    difference = difference[~np.isnan(difference)]
+    n = len(difference)
+    p, interval = _equivalence_test(difference, margin)
+    return Equivalence(
+        n=n,
+        n_left_out=len(before) - n,
+        margin=margin,
+        mean_difference=float(np.mean(difference)) if n else None,
+        standard_deviation=standard_deviation(difference.tolist()) if n else None,
+        ci90=interval,
+        p=p,
+        equivalent=p is not None and p < ALPHA and n == len(before),
+    )
+
+
+def equivalence_power(n: int, standard_deviation: float, margin: float) -> float:
+    """Return the probability that `n` pairs without a true difference are found equivalent at level 0.05.
+
+    With normal differences of standard deviation `σ`, whose sample has `s = σ x`, where `(n - 1) x^2` is
+    chi-square with `n - 1` degrees of freedom and independent of the mean, the interval is within the margin if
+    `|mean| < margin - t s / sqrt(n)`. The exact power is the mean over `x` of what the normal distribution gives,
+
+        E_x max(0, 2 Φ(a - t x) - 1),    a = sqrt(n) margin / σ,  t the 0.95 quantile of Student's distribution.
+
+    Phillips, "Power of the two one-sided tests procedure in bioequivalence", Journal of Pharmacokinetics and
+    Biopharmaceutics 18 (1990). ValueError for fewer than three pairs, or a deviation or margin not above 0.
+    """
+    from scipy.integrate import quad
+    from scipy.special import gammainc, gammaincinv, ndtr, stdtrit
+
+    if n < MIN_FOR_INTERVAL or not 0 < standard_deviation < float("inf") or not 0 < margin < float("inf"):
+        raise ValueError(
+            f"power needs at least {MIN_FOR_INTERVAL} pairs, a standard deviation and a margin above 0, "
+            f"not {n}, {standard_deviation} and {margin}"
+        )
+    half = (n - 1) / 2
+    a, t = n**0.5 * margin / standard_deviation, float(stdtrit(n - 1, 1 - ALPHA))
+
+    def found(probability: float) -> float:  # at that quantile of x: integrated over it, x has its density
+        return float(2 * ndtr(a - t * (gammaincinv(half, probability) / half) ** 0.5) - 1)
+
+    return float(quad(found, 0, float(gammainc(half, half * (a / t) ** 2)), limit=200)[0])
+
+
+def pairs_for_equivalence(standard_deviation: float, margin: float, power: float = 0.9) -> int:
+    """Return the least number of pairs with `equivalence_power` of at least `power`; never fewer than three.
+
+    Meant for the plan: the deviation is that of earlier seeds, and the pairs are new ones. ValueError as
+    for `equivalence_power`, and where the power is not between 0 and 1.
+    """
+    if not 0 < power < 1:
+        raise ValueError(f"power must be between 0 and 1, not {power}")
+    too_few, enough = MIN_FOR_INTERVAL - 1, MIN_FOR_INTERVAL
+    while equivalence_power(enough, standard_deviation, margin) < power:
+        too_few, enough = enough, 2 * enough
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if equivalence_power(middle, standard_deviation, margin) < power:
+            too_few = middle
+        else:
+            enough = middle
+    return enough
+
+
 def _checked(errors: Sequence[float]) -> NDArray[np.float64]:
     values = np.asarray(errors, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
@@ -124,3 +246,21 @@ def _signed_rank_test(differences: NDArray[np.float64]) -> float | None:
     observed = int(twice_rank[moved > 0].sum())
     tail = min(float(probability[: observed + 1].sum()), float(probability[observed:].sum()))
     return min(1.0, 2 * tail)
+
+
+def _equivalence_test(
+    differences: NDArray[np.float64], margin: float
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Return p and the 90 % interval, which agree: p < 0.05 exactly if the interval is within the margin."""
+    from scipy.special import stdtr
+
+    n = len(differences)
+    if n < MIN_FOR_INTERVAL:
+        return None, None
+    if np.ptp(differences) == 0:
+        difference, p_inside = float(differences[0]), 2.0**-n
+        interval = (difference, difference) if p_inside < ALPHA else None
+        return p_inside if abs(difference) < margin else 1.0, interval
+    standard_error = np.std(differences, ddof=1) / n**0.5
+    p = float(stdtr(n - 1, (abs(np.mean(differences)) - margin) / standard_error))
+    return p, t_interval(differences.tolist(), level=1 - 2 * ALPHA)

@@ -27,9 +27,9 @@ def stream_generator(seed: int, stream: Stream, *key: int) -> np.random.Generato
     return np.random.Generator(np.random.SFC64(_sequence(seed, stream, key)))
 
 
-def stream_key(seed: int, stream: Stream, step: int) -> int:
-    """Return the 63-bit number that seeds a device's own generator for one step."""
-    return int(_sequence(seed, stream, (step,)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def stream_key(seed: int, stream: Stream, *key: int) -> int:
+    """Return the 63-bit number that seeds a device's own generator; `key` is what in the stream, such as a step."""
+    return int(_sequence(seed, stream, key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _sequence(seed: int, stream: Stream, key: tuple[int, ...]) -> np.random.SeedSequence:

@@ -1,17 +1,21 @@
 """How long a step takes on this machine, measured on networks that are thrown away."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
-from ladder_ebgan.batches import BatchStream
+from ladder_ebgan import capture
+from ladder_ebgan.batches import WINDOW_STEPS, BatchStream
 from ladder_ebgan.group import DeviceData
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
-from ladder_ebgan.training import Functions, adversarial_step, initial_state, ladder_step
+from ladder_ebgan.training import Functions, Stepper, initial_state
 
-WARM_UP_STEPS, TIMED_STEPS = 2, 5
+N_FIRST_STEPS = {"cpu": 2, "cuda": capture.WARM_UP_STEPS + 1}  # compiled and recorded
+TIMED_STEPS = 5
 
 
 def step_seconds(
@@ -24,11 +28,35 @@ def step_seconds(
     functions: Functions,
 ) -> float:
     """Return the mean time of a few steps of `n_replicas` replicas at once, compilation left out."""
-    model = "ebgan-ladder" if adversarial else recipe.models[0]
+    step = throwaway_step(recipe, n_replicas, adversarial, data, n_classes, resolved, functions)
+    return seconds_per_call(step, TIMED_STEPS, resolved.device)
+
+
+def phase_model(recipe: Recipe, adversarial: bool) -> str:
+    """Return the model whose settings a phase is timed with: alone, or against a generator."""
+    return "ebgan-ladder" if adversarial else recipe.models[0]
+
+
+def throwaway_step(
+    recipe: Recipe,
+    n_replicas: int,
+    adversarial: bool,
+    data: DeviceData,
+    n_classes: int,
+    resolved: Resolved,
+    functions: Functions,
+) -> Callable[[], None]:
+    """Return a function that makes the next whole step of new networks, from drawing the batch to Adam.
+
+    The first steps, which compile and record, are already made. A call may return before the device has finished.
+    """
+    model = phase_model(recipe, adversarial)
     settings = recipe.settings(model)
     seeds = range(n_replicas)
     n_features = data.train_images.shape[1]
-    state = initial_state(recipe, model, seeds, n_features, n_classes, resolved.device, resolved.product_dtype)
+    state = initial_state(
+        recipe, model, seeds, n_features, n_classes, resolved.device, resolved.product_dtype, functions
+    )
     latent_size = settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None
     subset = np.arange(n_classes)  # which images does not matter for the time
     batches = BatchStream(
@@ -39,21 +67,34 @@ def step_seconds(
         recipe.training.batch_size,
         state.ladder.n_units,
         latent_size,
+        functions.normal,
     )
-    started = 0.0
-    for step in range(WARM_UP_STEPS + TIMED_STEPS):
-        if step == WARM_UP_STEPS:
-            _wait_for(resolved.device)
-            started = time.perf_counter()
-        batch = batches.at(step, adversarial)
-        if adversarial:
-            adversarial_step(state, batch, functions, settings.classification_weight, margin=1.0)
-        else:
-            ladder_step(state, batch, functions, settings.classification_weight)
-    _wait_for(resolved.device)
-    return (time.perf_counter() - started) / TIMED_STEPS
+
+    stepper = Stepper(state, batches, settings, functions)
+    make_step = capture.captured(partial(stepper.step, adversarial), resolved.device)
+
+    def step() -> None:
+        if state.step % WINDOW_STEPS == 0:
+            stepper.seek(state.step)
+        make_step()
+        state.step += 1
+
+    for _ in range(N_FIRST_STEPS[resolved.device.type]):
+        step()
+    return step
 
 
-def _wait_for(device: torch.device) -> None:
+def seconds_per_call(function: Callable[[], object], n_calls: int, device: torch.device) -> float:
+    """Return the mean time of `n_calls` calls in a row, until the device has finished the last one."""
+    wait_for(device)
+    started = time.perf_counter()
+    for _ in range(n_calls):
+        function()
+    wait_for(device)
+    return (time.perf_counter() - started) / n_calls
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -7,19 +7,21 @@ References:
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.batches import Batch, BatchStream
-from ladder_ebgan.capture import prepared
+from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream
+from ladder_ebgan.capture import captured, layer_functions, prepared
 from ladder_ebgan.energies import reconstruction_energy
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
-from ladder_ebgan.layers import batch_statistics, normalize
+from ladder_ebgan.layers import LayerFunctions, batch_statistics, normalize
 from ladder_ebgan.losses import classification_cost, denoising_cost, generator_loss, margin_hinge
+from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
 
@@ -60,7 +62,7 @@ def ladder_costs(
     corrupted = ladder.encode(images, noise, groups=2)
     logits, unlabeled = corrupted.logits, images[:, n_labeled:]
     classification = classification_cost(logits[:, :n_labeled], labels)
-    z_hat = ladder.decode([z[:, n_labeled:] for z in corrupted.z], logits[:, n_labeled:])
+    z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:])
 
     denoising = energy = torch.zeros_like(classification)
     if 0 in z_hat:
@@ -85,26 +87,26 @@ def energy_weight(ladder: Ladder) -> float:
     return ladder.denoising_weights[0] / ladder.sizes[0]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Functions:
-    """The pure functions of a step, as they are or compiled."""
+    """The pure functions that a step is made of, as they are or compiled."""
 
-    ladder_costs: Callable[..., LadderCosts]
-    generated_energy: Callable[[Ladder, Tensor, Tensor], Tensor]
-    generate: Callable[[Generator, Tensor], Tensor]
+    ladder_costs: Callable[..., LadderCosts] = ladder_costs
+    generated_energy: Callable[[Ladder, Tensor, Tensor], Tensor] = generated_energy
+    generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
+    normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
+    layers: LayerFunctions = field(default_factory=LayerFunctions)
 
     @classmethod
-    def prepare(cls, compiled: bool) -> "Functions":
-        """Compile them if asked to; the first call of each then takes a minute."""
+    def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
+        """Compile them for `device` if asked to, each when it is first called."""
         return cls(
-            prepared(ladder_costs, compiled),
-            prepared(generated_energy, compiled),
-            prepared(_generate, compiled),
+            prepared(ladder_costs, compiled, device),
+            prepared(generated_energy, compiled, device),
+            prepared(Generator.forward, compiled, device),
+            prepared(philox_normal, compiled, device),
+            layer_functions(compiled, device),
         )
-
-
-def _generate(generator: Generator, latents: Tensor) -> Tensor:
-    return generator.forward(latents)
 
 
 @dataclass
@@ -128,6 +130,7 @@ def initial_state(
     n_classes: int,
     device: torch.device,
     product_dtype: torch.dtype = torch.float32,
+    functions: Functions = Functions(),
 ) -> State:
     """Build the networks and optimisers of a group of replicas, one for each seed."""
     settings, network = recipe.settings(model), recipe.network
@@ -139,12 +142,13 @@ def initial_state(
         network.hidden_noise,
         network.softmax_gamma,
         product_dtype,
+        functions.layers,
     ).to(device)
     generator = generator_optimizer = None
     if isinstance(settings, EBGANLadderSettings):
         options = settings.generator
         sizes = [options.latent_size, *options.hidden_sizes, n_features]
-        generator = Generator(seeds, sizes, options.weight_std, product_dtype).to(device)
+        generator = Generator(seeds, sizes, options.weight_std, product_dtype, functions.layers).to(device)
         generator_optimizer = _adam(generator, options.learning_rate, recipe)
     diverged = torch.full((len(seeds),), -1, device=device)
     optimizer = _adam(ladder, settings.learning_rate, recipe)
@@ -152,20 +156,29 @@ def initial_state(
 
 
 def _adam(module: nn.Module, learning_rate: float, recipe: Recipe) -> torch.optim.Adam:
+    """Make the optimiser; its learning rate is a tensor on the device, which each step sets."""
     options = recipe.training
-    betas = (options.adam_beta1, options.adam_beta2)
-    return torch.optim.Adam(module.parameters(), learning_rate, betas=betas, eps=options.adam_epsilon, fused=True)
+    parameters = list(module.parameters())
+    device = parameters[0].device
+    return torch.optim.Adam(
+        parameters,
+        torch.tensor(learning_rate, device=device),
+        betas=(options.adam_beta1, options.adam_beta2),
+        eps=options.adam_epsilon,
+        fused=True,
+        capturable=device.type == "cuda",
+    )
 
 
 def ladder_step(state: State, batch: Batch, functions: Functions, classification_weight: float) -> StepCosts:
     """Update the ladders once."""
     costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
     _update(state.ladder_optimizer, costs.total)
-    return StepCosts(costs, None, None)
+    return StepCosts(_detached(costs), None, None)
 
 
 def adversarial_step(
-    state: State, batch: Batch, functions: Functions, classification_weight: float, margin: float
+    state: State, batch: Batch, functions: Functions, classification_weight: float, margin: Tensor | float
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
@@ -188,7 +201,11 @@ def adversarial_step(
         _update(state.generator_optimizer, generator_loss(fooled))
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
-    return StepCosts(real, energy.mean(dim=-1), open_hinges)
+    return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
+
+
+def _detached(costs: LadderCosts) -> LadderCosts:
+    return LadderCosts(*(cost.detach() for cost in costs))
 
 
 def _update(optimizer: torch.optim.Adam, loss: Tensor) -> None:
@@ -208,8 +225,66 @@ def _frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
+class Rates(NamedTuple):
+    """What changes from step to step by schedule."""
+
+    learning_rate: float
+    generator_learning_rate: float  # 0 without a generator
+    margin: float
+
+
+def rates_at(settings: LadderSettings, step: int) -> Rates:
+    """Return the scheduled values of `step`, counted from 0."""
+    factor = learning_rate_factor(step, settings.decay_start_step, settings.n_steps)
+    if not isinstance(settings, EBGANLadderSettings):
+        return Rates(settings.learning_rate * factor, 0.0, 0.0)
+    curve = settings.margin
+    margin = interpolated(step, curve.steps, curve.values, curve.shape)
+    return Rates(settings.learning_rate * factor, settings.generator.learning_rate * factor, margin)
+
+
+class Stepper:
+    """Makes the steps of a group, each from device tensors alone, so that a step can be captured."""
+
+    def __init__(self, state: State, batches: BatchStream, settings: LadderSettings, functions: Functions) -> None:
+        self.state, self.batches, self.settings, self.functions = state, batches, settings, functions
+        self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), device=batches.device_step.device)
+
+    def seek(self, step: int) -> None:
+        """Go to `step`, the first of a window of WINDOW_STEPS steps that can then be made."""
+        self.batches.seek(step)
+        self.rates.copy_(torch.tensor([rates_at(self.settings, step + i) for i in range(WINDOW_STEPS)]))
+
+    def step(self, adversarial: bool) -> StepCosts:
+        """Make the step that the batches stand at, and go to the next."""
+        state, weight = self.state, self.settings.classification_weight
+        learning_rate, generator_learning_rate, margin = self._current_rates()
+        state.ladder_optimizer.param_groups[0]["lr"].copy_(learning_rate)
+        batch = self.batches.current(adversarial)
+        if adversarial:
+            assert state.generator_optimizer is not None
+            state.generator_optimizer.param_groups[0]["lr"].copy_(generator_learning_rate)
+            costs = adversarial_step(state, batch, self.functions, weight, margin)
+        else:
+            costs = ladder_step(state, batch, self.functions, weight)
+        self._note_divergence(costs)
+        self.batches.advance()
+        return costs
+
+    def _current_rates(self) -> tuple[Tensor, ...]:
+        return self.rates.index_select(0, self.batches.position).squeeze(0).unbind()
+
+    def _note_divergence(self, costs: StepCosts) -> None:
+        """Remember the first step at which a replica's cost was not finite, without waiting for the device."""
+        total = costs.ladder.total
+        if costs.energy_generated is not None:
+            total = total + costs.energy_generated
+        first = (self.state.diverged_step < 0) & ~torch.isfinite(total)
+        self.state.diverged_step.copy_(torch.where(first, self.batches.device_step + 1, self.state.diverged_step))
+
+
 class Progress(NamedTuple):
-    """What the loop yields after a step; tensors stay on the device until somebody reads them."""
+    """What the loop yields; tensors stay on the device, and are valid, until the next step."""
 
     step: int  # steps done
     learning_rate: float
@@ -222,38 +297,30 @@ def adversarial_steps(settings: LadderSettings) -> int:
     return settings.adversarial_steps if isinstance(settings, EBGANLadderSettings) else 0
 
 
-def train(state: State, batches: BatchStream, settings: LadderSettings, functions: Functions) -> Iterator[Progress]:
-    """Train from `state.step` to the end, yielding after every step; the caller may stop at any of them."""
+def train(
+    state: State,
+    batches: BatchStream,
+    settings: LadderSettings,
+    functions: Functions,
+    yield_every_steps: int | None = None,
+) -> Iterator[Progress]:
+    """Train from `state.step` to the end; the caller may stop whenever it is given progress.
+
+    On a CPU it yields after every step. On a GPU, where steps are only handed over here, it yields once for a
+    window of them, and at multiples of `yield_every_steps`.
+    """
+    device = batches.device_step.device
+    stepper = Stepper(state, batches, settings, functions)
     n_adversarial = adversarial_steps(settings)
-    while state.step < settings.n_steps:
-        step = state.step
-        factor = learning_rate_factor(step, settings.decay_start_step, settings.n_steps)
-        _set_learning_rate(state.ladder_optimizer, settings.learning_rate * factor)
-        adversarial, margin = step < n_adversarial, None
-        batch = batches.at(step, adversarial)
-        if adversarial:
-            assert isinstance(settings, EBGANLadderSettings)
-            assert state.generator_optimizer is not None
-            _set_learning_rate(state.generator_optimizer, settings.generator.learning_rate * factor)
-            curve = settings.margin
-            margin = interpolated(step, curve.steps, curve.values, curve.shape)
-            costs = adversarial_step(state, batch, functions, settings.classification_weight, margin)
-        else:
-            costs = ladder_step(state, batch, functions, settings.classification_weight)
-        _note_divergence(state, costs)
-        state.step += 1
-        yield Progress(state.step, settings.learning_rate * factor, margin, costs)
-
-
-def _set_learning_rate(optimizer: torch.optim.Adam, learning_rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-
-
-def _note_divergence(state: State, costs: StepCosts) -> None:
-    """Remember the first step at which a replica's cost was not finite, without waiting for the device."""
-    total = costs.ladder.total.detach()
-    if costs.energy_generated is not None:
-        total = total + costs.energy_generated
-    first = (state.diverged_step < 0) & ~torch.isfinite(total)
-    state.diverged_step.masked_fill_(first, state.step + 1)
+    for first, end in ((0, n_adversarial), (n_adversarial, settings.n_steps)):
+        adversarial = first < n_adversarial
+        step = captured(partial(stepper.step, adversarial), device)
+        while state.step < end:
+            start = state.step
+            stepper.seek(start)
+            for state.step in range(start + 1, min(start + WINDOW_STEPS, end) + 1):
+                costs = step()
+                at_multiple = yield_every_steps is not None and state.step % yield_every_steps == 0
+                if device.type == "cpu" or at_multiple or state.step == min(start + WINDOW_STEPS, end):
+                    rates = rates_at(settings, state.step - 1)
+                    yield Progress(state.step, rates.learning_rate, rates.margin if adversarial else None, costs)

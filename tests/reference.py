@@ -5,7 +5,7 @@ the batched code. Gradients are central differences, so whatever the batched cod
 
 A matrix is a list of rows, one row an example. Parameters of a replica are float64 arrays under the names that
 the modules give them: encoder.k holds W of layer k + 1, decoder_weight.l the V from layer l + 1 down to l,
-decoder.l.a the ten combinator vectors of layer l.
+combinator.l the ten vectors of layer l's denoising function.
 """
 
 import math
@@ -126,7 +126,7 @@ def decode(p: Parameters, net: Network, corrupted: Pass, lowest: int) -> dict[in
         else:
             below = linear(z_hat[layer + 1], p[f"decoder_weight.{layer}"].tolist())
         u = batch_norm(below)
-        a = p[f"decoder.{layer}.a"].reshape(10, -1).T.tolist()
+        a = p[f"combinator.{layer}"].reshape(10, -1).T.tolist()
         z_hat[layer] = [
             [gaussian_combinator(z, v, a[j]) for j, (z, v) in enumerate(zip(*rows, strict=True))]
             for rows in zip(corrupted.z[layer], u, strict=True)

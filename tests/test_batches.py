@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -5,9 +6,10 @@ import pytest
 import torch
 from conftest import SmallData
 
-from ladder_ebgan.batches import INDEX_BLOCK_STEPS, Batch, BatchStream, NormalStream
+from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream, DeviceNormals, HostNormals
 from ladder_ebgan.data import labeled_order
-from ladder_ebgan.streams import Stream
+from ladder_ebgan.philox import philox_normal
+from ladder_ebgan.streams import Stream, stream_key
 
 CPU = torch.device("cpu")
 N_UNITS, LATENT_SIZE = 20, 4
@@ -25,6 +27,17 @@ def stream_of(
     return BatchStream(data.images, data.labels, subsets, seeds, 10, N_UNITS, latent_size)
 
 
+def at(stream: BatchStream, step: int, adversarial: bool = False) -> Batch:
+    """Go to a step and return its batch."""
+    stream.seek(step)
+    return stream.current(adversarial)
+
+
+def on_device(step: int) -> torch.Tensor:
+    """A step's number as a captured step knows it."""
+    return torch.tensor(step)
+
+
 def copied(batch: Batch) -> list[torch.Tensor]:
     return [tensor.clone() for tensor in batch if tensor is not None]
 
@@ -35,17 +48,17 @@ def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
 
 def test_a_batch_holds_what_its_shapes_say(data: SmallData) -> None:
     stream = stream_of(data, [0, 1])
-    batch = stream.at(0, adversarial=True)
+    batch = at(stream, 0, adversarial=True)
     shapes = [tuple(tensor.shape) for tensor in copied(batch)]
     assert shapes == [(2, 20, 9), (2, 10), (2, 20, N_UNITS), (2, 10, LATENT_SIZE), (2, 10, N_UNITS)]
     assert batch.labels.dtype == torch.int64
-    alone = stream.at(1)
+    alone = at(stream, 1)
     assert alone.latents is None
     assert alone.generated_noise is None
 
 
 def test_each_kind_of_number_comes_from_the_stream_of_its_name(data: SmallData) -> None:
-    batch = stream_of(data, [0, 3]).at(5, adversarial=True)
+    batch = at(stream_of(data, [0, 3]), 5, adversarial=True)
     expected = {
         Stream.CORRUPTION_NOISE: batch.noise,
         Stream.LATENTS: batch.latents,
@@ -53,42 +66,113 @@ def test_each_kind_of_number_comes_from_the_stream_of_its_name(data: SmallData) 
     }
     for stream, numbers in expected.items():
         assert numbers is not None
-        assert torch.equal(numbers, NormalStream([0, 3], stream, tuple(numbers.shape[1:]), CPU).at(5))
+        assert torch.equal(numbers, HostNormals([0, 3], stream, tuple(numbers.shape[1:])).at(5, on_device(5)))
+
+
+def test_a_number_on_a_cpu_is_that_of_torchs_generator_under_the_key_of_its_step() -> None:
+    numbers = HostNormals([3, 7], Stream.LATENTS, (3, 2)).at(4, on_device(4))
+    for r, seed in enumerate((3, 7)):
+        generator = torch.Generator().manual_seed(stream_key(seed, Stream.LATENTS, 4))
+        assert torch.equal(numbers[r], torch.randn(3, 2, generator=generator))
 
 
 def test_numbers_drawn_ahead_are_those_drawn_when_asked_for() -> None:
-    ahead, on_demand = (NormalStream([0, 1], Stream.LATENTS, (3, 2), CPU) for _ in range(2))
-    on_demand.drawer = None  # as on a GPU
-    for step in (0, 1, 2, 7, 3):
-        assert torch.equal(ahead.at(step), on_demand.at(step))
+    """A jump makes what was drawn ahead useless, and it has to be drawn anew."""
+    ahead = HostNormals([0, 1], Stream.LATENTS, (3, 2))
+    for step in (0, 1, 2, 7, 3, 3, 4, 2):
+        on_demand = HostNormals([0, 1], Stream.LATENTS, (3, 2))
+        assert torch.equal(ahead.at(step, on_device(step)), on_demand.at(step, on_device(step))), step
+
+
+def device_normals(seeds: list[int], stream: Stream, shape: tuple[int, ...]) -> DeviceNormals:
+    return DeviceNormals(seeds, stream, shape, CPU, philox_normal)
+
+
+def test_numbers_on_a_gpu_are_philox_under_the_key_of_the_stream_and_the_step_on_the_device() -> None:
+    """The step that the host knows has no part in them: a replayed step would not move it."""
+    normals, step = device_normals([3, 7], Stream.LATENTS, (5, 3)), on_device(6)
+    expected = philox_normal(torch.tensor([stream_key(seed, Stream.LATENTS) for seed in (3, 7)]), step, (5, 3))
+    assert expected.shape == (2, 5, 3)
+    assert torch.equal(normals.at(6, step), expected)
+    assert torch.equal(normals.at(99, step), expected)
+    step += 1
+    assert not torch.equal(normals.at(6, step), expected)
+
+
+def test_a_replica_on_a_gpu_has_the_same_numbers_among_others_as_alone() -> None:
+    together = device_normals([3, 7, 11], Stream.CORRUPTION_NOISE, (5, 3)).at(0, on_device(2))
+    alone = device_normals([7], Stream.CORRUPTION_NOISE, (5, 3)).at(0, on_device(2))
+    assert torch.equal(together[1:2], alone)
 
 
 def test_a_stream_without_a_generator_gives_the_same_images_and_noise(data: SmallData) -> None:
     without, beside = (stream_of(data, [0, 1], latent_size=size) for size in (None, LATENT_SIZE))
     for step in range(3):
-        assert same(copied(without.at(step)), copied(beside.at(step, adversarial=True))[:3])
+        assert same(copied(at(without, step)), copied(at(beside, step, adversarial=True))[:3])
 
 
 def test_a_replica_gets_the_same_batches_in_every_group(data: SmallData) -> None:
     together, alone = stream_of(data, [3, 7, 11]), stream_of(data, [7])
     for step in range(3):
-        of_seven = [tensor[1:2] for tensor in copied(together.at(step, adversarial=True))]
-        assert same(of_seven, copied(alone.at(step, adversarial=True)))
+        of_seven = [tensor[1:2] for tensor in copied(at(together, step, adversarial=True))]
+        assert same(of_seven, copied(at(alone, step, adversarial=True)))
 
 
 def test_any_order_of_steps_and_any_start_gives_the_same_batches(data: SmallData) -> None:
-    """Steps beyond a block of indices and back, one twice, and one that was drawn ahead but skipped."""
-    last = INDEX_BLOCK_STEPS + 2
+    """In order from 0; then a window begun anywhere, one step twice, one that was drawn ahead but skipped."""
+    stream, jumping = stream_of(data, [0, 5]), stream_of(data, [0, 5])
+    in_order = []
+    for first in (0, WINDOW_STEPS):
+        stream.seek(first)
+        for _ in range(WINDOW_STEPS):
+            in_order.append(copied(stream.current(adversarial=True)))
+            stream.advance()
+    for step in (WINDOW_STEPS + 1, 3, 4, 4, 6, 5, 0, WINDOW_STEPS, WINDOW_STEPS - 1, 1):
+        assert same(copied(at(jumping, step, adversarial=True)), in_order[step]), step
+    jumping.seek(WINDOW_STEPS - 7)
+    for step in range(WINDOW_STEPS - 7, 2 * WINDOW_STEPS - 7):
+        assert same(copied(jumping.current(adversarial=True)), in_order[step]), step
+        jumping.advance()
+
+
+def test_a_batch_may_be_asked_for_again_before_going_on(data: SmallData) -> None:
     stream = stream_of(data, [0, 5])
-    in_order = [copied(stream.at(step, adversarial=True)) for step in range(last)]
-    jumping = stream_of(data, [0, 5])
-    for step in (last - 1, 3, 4, 4, 6, 5, 0, INDEX_BLOCK_STEPS, INDEX_BLOCK_STEPS - 1, 1):
-        assert same(copied(jumping.at(step, adversarial=True)), in_order[step]), step
+    stream.seek(2)
+    assert same(copied(stream.current()), copied(stream.current()))
+
+
+def test_where_the_stream_stands_is_known_on_the_host_and_on_the_device(data: SmallData) -> None:
+    """The device's numbers are written in place, since a captured step reads them where they were."""
+    stream = stream_of(data, [0, 5])
+    places = (stream.device_step, stream.position, stream.window)
+    addresses = [tensor.data_ptr() for tensor in places]
+    for first in (0, 9):
+        stream.seek(first)
+        for moved in range(3):
+            assert stream.step == stream.device_step.item() == first + moved
+            assert stream.position.tolist() == [moved]
+            stream.advance()
+    assert [tensor.data_ptr() for tensor in (stream.device_step, stream.position, stream.window)] == addresses
+
+
+def test_images_and_noise_of_a_step_follow_the_device_alone(data: SmallData) -> None:
+    """As in a replay, which moves the step on the device and leaves the host's: with numbers as on a GPU."""
+    replayed, moved = stream_of(data, [0, 5]), stream_of(data, [0, 5])
+    for stream in (replayed, moved):
+        stream.noise = device_normals([0, 5], Stream.CORRUPTION_NOISE, (20, N_UNITS))
+        stream.latents = device_normals([0, 5], Stream.LATENTS, (10, LATENT_SIZE))
+        stream.generated_noise = device_normals([0, 5], Stream.GENERATED_NOISE, (10, N_UNITS))
+        stream.seek(4)
+    replayed.position += 2
+    replayed.device_step += 2
+    moved.advance()
+    moved.advance()
+    assert same(copied(replayed.current(adversarial=True)), copied(moved.current(adversarial=True)))
 
 
 def test_seeds_and_steps_have_batches_of_their_own(data: SmallData) -> None:
     stream = stream_of(data, [0, 1, 2])
-    batches = [copied(stream.at(step, adversarial=True)) for step in range(4)]
+    batches = [copied(at(stream, step, adversarial=True)) for step in range(4)]
     for part in (0, 2, 3, 4):
         different = {tuple(batch[part][r].flatten().tolist()) for batch in batches for r in range(3)}
         assert len(different) == 12
@@ -100,7 +184,7 @@ def test_every_image_is_seen_once_an_epoch_as_unlabeled(data: SmallData) -> None
     stream = stream_of(numbered, [0, 1])
     epochs = []
     for epoch in range(12):
-        seen = torch.cat([stream.at(6 * epoch + k).images[:, 10:, 0] for k in range(6)], dim=1)
+        seen = torch.cat([at(stream, 6 * epoch + k).images[:, 10:, 0] for k in range(6)], dim=1)
         assert torch.equal(seen.sort(dim=1).values, torch.arange(60.0).expand(2, 60))
         epochs.append(seen)
     assert not any(torch.equal(a, b) for a, b in pairwise(epochs))
@@ -112,7 +196,7 @@ def test_labels_belong_to_the_images_of_the_subset_in_the_first_half(data: Small
     stream = stream_of(numbered, [0, 1], [5, 20])
     seen: list[set[int]] = [set(), set()]
     for step in range(4):
-        batch = stream.at(step)
+        batch = at(stream, step)
         index = batch.images[:, :10, 0].long()
         assert torch.equal(batch.labels, data.labels[index])
         for r in range(2):
@@ -127,35 +211,42 @@ def test_only_labels_of_the_subset_are_read(data: SmallData) -> None:
     clean = stream_of(data, [0])
     stream = BatchStream(data.images, poisoned, [subset.numpy()], [0], 10, N_UNITS, None)
     for step in range(20):
-        assert torch.equal(stream.at(step).labels, clean.at(step).labels)
+        assert torch.equal(at(stream, step).labels, at(clean, step).labels)
 
 
 def test_the_numbers_of_a_step_stay_while_the_next_are_drawn(data: SmallData) -> None:
     """A step's own noise must not change while the next is drawn ahead."""
-    stream = NormalStream([0, 1], Stream.LATENTS, (50, 40), CPU)
+    stream = HostNormals([0, 1], Stream.LATENTS, (50, 40))
     for step in range(20):
-        numbers = stream.at(step)
+        numbers = stream.at(step, on_device(step))
         kept = numbers.clone()
         assert stream.ahead is not None
         stream.ahead[1].result()
         assert torch.equal(numbers, kept)
 
 
-def test_noise_is_standard_normal() -> None:
+NORMALS = pytest.mark.parametrize("normals", [HostNormals, device_normals], ids=["cpu", "gpu"])
+
+
+@NORMALS
+def test_noise_is_standard_normal(normals: Callable[..., HostNormals | DeviceNormals]) -> None:
     """600,000 numbers: the mean has a deviation of 0.0013, the deviation one of 0.0009, the kurtosis 0.006."""
-    stream = NormalStream([0, 1, 2], Stream.CORRUPTION_NOISE, (200, 100), CPU)
-    numbers = torch.stack([stream.at(step).clone() for step in range(10)]).double()
+    stream = normals([0, 1, 2], Stream.CORRUPTION_NOISE, (200, 100))
+    numbers = torch.stack([stream.at(step, on_device(step)).clone() for step in range(10)]).double()
     assert abs(numbers.mean().item()) < 0.006
     assert numbers.std().item() == pytest.approx(1, abs=0.005)
     assert (numbers**4).mean().item() == pytest.approx(3, abs=0.05)
 
 
-def test_noise_of_replicas_steps_and_streams_is_not_correlated() -> None:
+@NORMALS
+def test_noise_of_replicas_steps_and_streams_is_not_correlated(
+    normals: Callable[..., HostNormals | DeviceNormals],
+) -> None:
     """20,000 pairs: a correlation has a deviation of 0.007."""
     rows = []
     for stream in (Stream.CORRUPTION_NOISE, Stream.GENERATED_NOISE):
-        normal = NormalStream([0, 1], stream, (20_000,), CPU)
-        rows += [normal.at(step).clone() for step in range(3)]
+        normal = normals([0, 1], stream, (20_000,))
+        rows += [normal.at(step, on_device(step)).clone() for step in range(3)]
     correlation = torch.corrcoef(torch.cat(rows)) - torch.eye(12)
     assert correlation.abs().max().item() < 0.035
 
@@ -163,7 +254,7 @@ def test_noise_of_replicas_steps_and_streams_is_not_correlated() -> None:
 def test_the_global_random_state_is_neither_read_nor_moved(data: SmallData) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = copied(stream_of(data, [0]).at(0, adversarial=True))
+    first = copied(at(stream_of(data, [0]), 0, adversarial=True))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert same(first, copied(stream_of(data, [0]).at(0, adversarial=True)))
+    assert same(first, copied(at(stream_of(data, [0]), 0, adversarial=True)))

@@ -1,66 +1,86 @@
 from pathlib import Path
 
 import pytest
-import reference
 import torch
-from torch import Tensor
 
-from ladder_ebgan.capture import compiler_missing, prepared
-from ladder_ebgan.ladder import Ladder
-from ladder_ebgan.training import Functions, ladder_costs
+from ladder_ebgan import kernels, layers
+from ladder_ebgan.capture import captured, compiler_missing, layer_functions, prepared
+from ladder_ebgan.generator import Generator
+from ladder_ebgan.kernels.library import compiler
+from ladder_ebgan.layers import LayerFunctions
+from ladder_ebgan.philox import philox_normal
+from ladder_ebgan.training import Functions, generated_energy, ladder_costs
 
-CPU = torch.device("cpu")
-
-
-def ladder_and_batch() -> tuple[Ladder, tuple[Tensor, Tensor, Tensor]]:
-    """Two layers: compiling their few operations takes long enough."""
-    ladder = Ladder([0, 1], [4, 3], [20.0, 3.0], 0.3, 0.5)
-    reference.randomize(ladder)
-    return ladder, (torch.rand(2, 6, 4), torch.randint(0, 3, (2, 3)), torch.randn(2, 6, 7))
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+NEEDS_COMPILER = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for the kernels")
+PURE = (ladder_costs, generated_energy, Generator.forward, philox_normal)
 
 
-def test_uncompiled_functions_are_the_functions_themselves() -> None:
-    assert prepared(ladder_costs, compiled=False) is ladder_costs
-    assert Functions.prepare(compiled=False).ladder_costs is ladder_costs
+def pure_functions(functions: Functions) -> tuple[object, ...]:
+    return (functions.ladder_costs, functions.generated_energy, functions.generate, functions.normal)
 
 
-def test_a_missing_compiler_is_named_where_one_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", [CPU, CUDA])
+def test_uncompiled_functions_are_the_functions_themselves(device: torch.device) -> None:
+    functions = Functions.prepare(compiled=False, device=device)
+    assert prepared(len, False, device) is len
+    assert pure_functions(functions) == pure_functions(Functions()) == PURE
+    assert functions.layers == LayerFunctions(layers.noisy_layer, layers.denoise) == LayerFunctions()
+
+
+@NEEDS_COMPILER
+def test_on_a_cpu_the_element_wise_parts_become_kernels_and_nothing_else_changes() -> None:
+    functions = Functions.prepare(compiled=True, device=CPU)
+    assert functions.layers == LayerFunctions(kernels.noisy_layer, kernels.denoise)
+    assert pure_functions(functions) == PURE
+
+
+def test_on_a_gpu_whole_functions_are_compiled_for_each_number_of_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, dict[str, bool]]] = []
+
+    def compile_nothing(function: object, **options: bool) -> object:
+        asked.append((function, options))
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
+    functions = Functions.prepare(compiled=True, device=CUDA)
+    assert asked == [(function, {"dynamic": False, "fullgraph": True}) for function in PURE]
+    assert torch._dynamo.config.recompile_limit >= 45
+    assert functions.layers == LayerFunctions()
+
+
+def test_only_a_cpu_that_compiles_has_kernels() -> None:
+    assert layer_functions(False, CPU) == layer_functions(True, CUDA) == LayerFunctions()
+
+
+def test_a_missing_compiler_is_named_where_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels.load_library.cache_clear()
     monkeypatch.setenv("CXX", "no-such-compiler")
-    reason = compiler_missing(CPU)
-    assert reason is not None
-    assert "no C++ compiler" in reason
-    assert compiler_missing(torch.device("cuda")) is None
-    monkeypatch.setenv("CXX", "true")  # a program that every machine has
-    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
-    assert "headers of Python" in str(compiler_missing(CPU))
-    (tmp_path / "Python.h").touch()
+    assert compiler_missing(CPU) == "no C++ compiler was found (g++, or the one that CXX names)"
+    assert compiler_missing(CUDA) is None
+
+
+@NEEDS_COMPILER
+def test_nothing_is_missing_where_the_kernels_are_built() -> None:
+    kernels.load_library.cache_clear()
     assert compiler_missing(CPU) is None
+    assert kernels.is_built()
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own, when it compiles
-@pytest.mark.skipif(compiler_missing(CPU) is not None, reason="no C++ compiler")
-def test_compiled_costs_equal_eager_ones() -> None:
-    ladder, batch = ladder_and_batch()
-    results = []
-    for compiled in (False, True):
-        ladder.zero_grad()
-        costs = Functions.prepare(compiled).ladder_costs(ladder, *batch, 0.7)
-        costs.total.sum().backward()
-        results.append([*costs, *(p.grad for p in ladder.parameters())])
-    torch.testing.assert_close(results[1], results[0], rtol=1e-3, atol=1e-4)
+def test_a_compiler_that_fails_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What it said is the reason, so that a run can tell it or go without."""
+    kernels.load_library.cache_clear()
+    failing = tmp_path / "failing"
+    failing.write_text("#!/bin/sh\necho out of luck >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("CXX", str(failing))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compiler_missing(CPU) == f"the kernels could not be compiled by {failing} (out of luck)"
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_gpu_gives_what_the_cpu_gives() -> None:
-    ladder, batch = ladder_and_batch()
-    results = []
-    for device in (CPU, torch.device("cuda")):
-        ladder.to(device).zero_grad()
-        images, labels, noise = (tensor.to(device) for tensor in batch)
-        costs = ladder_costs(ladder, images, labels, noise, 0.7)
-        costs.total.sum().backward()
-        gradients = [p.grad for p in ladder.parameters() if p.grad is not None]
-        results.append([tensor.detach().cpu() for tensor in (*costs, *gradients)])
-    torch.testing.assert_close(results[1], results[0], rtol=1e-3, atol=1e-4)
+def test_on_a_cpu_a_captured_step_is_the_step_itself() -> None:
+    def step() -> int:
+        return 3
+
+    assert captured(step, CPU) is step

@@ -134,7 +134,7 @@ def test_stdout_has_the_table_and_stderr_the_progress(tmp_path: Path) -> None:
     assert outcome.stdout == tiny.done("table", str(tmp_path / "run")).stdout
     lines = outcome.stderr.splitlines()
     assert lines[0].startswith("Resolved: ")
-    assert '{"replicas_at_once": 4, "compiled": false, "n_threads": 1}, float32' in lines[0]
+    assert '{"replicas_at_once": 4, "compiled": false, "n_threads": 1, "n_processes": 1}, float32' in lines[0]
     assert re.fullmatch(r"Training 4 replicas on .*, 1 core \(float32, not compiled\)\.", lines[1])
     assert re.fullmatch(r"This will take about \d+ s, going by a few timed steps\.", lines[2])
     assert lines[3] == "ladder, 20 labels, seeds 0, 1: 20 steps"
@@ -154,9 +154,9 @@ def test_json_is_what_the_folder_holds(tmp_path: Path, tmp_path_factory: pytest.
 def test_a_long_run_is_told_what_would_be_faster(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ladder_ebgan import experiment
+    from ladder_ebgan import trainer
 
-    monkeypatch.setattr(experiment, "step_seconds", lambda *_: 100.0)
+    monkeypatch.setattr(trainer, "step_seconds", lambda *_: 100.0)
     folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
     command = tiny.arguments(folder, "--model", "ladder", "--seed-list", "8", "--time-limit", "1e-9")
     outcome = tiny.invoke(*command)
@@ -168,21 +168,19 @@ def test_a_long_run_is_told_what_would_be_faster(
     assert "; --recipe demo, a shortened table.\n" in outcome.stderr
 
 
-def test_compiling_is_announced(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ladder_ebgan import experiment, training
+def test_compiling_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU only if there is something to compile: the kernels of an earlier run are kept."""
+    from ladder_ebgan import kernels, trainer
 
-    monkeypatch.setattr(experiment, "step_seconds", lambda *_: 0.1)
-    monkeypatch.setattr(training, "prepared", lambda function, compiled: function)
+    monkeypatch.setattr(trainer, "step_seconds", lambda *_: 0.1)
     monkeypatch.setattr("ladder_ebgan.machine.compiler_missing", lambda device: None)
-    command = tiny.arguments(tmp_path / "run", "--model", "ladder", "--time-limit", "1e-9", "--compile")
-    command.remove("--no-compile")
-    outcome = tiny.invoke(*command)
-    assert (
-        "(float32, compiled).\nCompiling the step, which takes a minute or two the first time ...\n"
-        in outcome.stderr
-    )
+    for built, said in ((False, True), (True, False)):
+        monkeypatch.setattr(kernels, "is_built", lambda built=built: built)
+        command = tiny.arguments(tmp_path / f"{built}", "--model", "ladder", "--time-limit", "1e-9", "--compile")
+        command.remove("--no-compile")
+        outcome = tiny.invoke(*command)
+        assert ("Compiling for this processor, which takes ten seconds, once ...\n" in outcome.stderr) == said
+        assert "(float32, compiled)" in outcome.stderr
 
 
 @pytest.mark.parametrize("layout", ["text", "markdown", "csv", "json"])

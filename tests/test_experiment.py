@@ -7,8 +7,9 @@ import tiny
 import torch
 
 from ladder_ebgan.cli import _request
-from ladder_ebgan.experiment import Experiment, Request, open_experiment, plan_groups
+from ladder_ebgan.experiment import Experiment, Request, open_experiment
 from ladder_ebgan.group import Stepped
+from ladder_ebgan.planning import plan_groups
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica, RunFolder, read_rows
@@ -18,8 +19,7 @@ SEEDS = [Replica(20, seed) for seed in range(5)]
 
 def folder_with(tmp_path: Path, groups: list[Group], finished: list[Group]) -> RunFolder:
     folder = RunFolder(tmp_path, {"groups": []})
-    for group in groups:
-        folder.add_group(group)
+    folder.add_groups(groups)
     folder.add_results(
         Result(g.model, r.labels, r.seed, "ok", 1.0, None, 1, 0.1, "cpu", "float32", "0", "0")
         for g in finished
@@ -59,7 +59,7 @@ def request(output: Path, *more: str, **changed: str) -> Request:
 
 def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one second each alone and ten with a generator: 20 + 13 * 10 + 11; 5 and 3 steps less with checkpoints."""
-    from ladder_ebgan import experiment
+    from ladder_ebgan import experiment, trainer
 
     asked: list[tuple[int, bool]] = []
 
@@ -67,7 +67,7 @@ def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch:
         asked.append((n_replicas, adversarial))
         return 10.0 if adversarial else 1.0
 
-    monkeypatch.setattr(experiment, "step_seconds", seconds)
+    monkeypatch.setattr(trainer, "step_seconds", seconds)
     with open_experiment(request(tmp_path / "run")) as opened:
         assert opened.estimated_seconds() == 20 + 130 + 11
         assert asked == [(2, False), (2, True)]  # each kind once
@@ -237,7 +237,7 @@ def test_grouping_and_threads_are_kept(tmp_path: Path) -> None:
     tiny.done(*first)
     tiny.done(*tiny.arguments(folder, "--quiet", "--model", "ladder", "--seeds", "4"))
     record = json.loads((folder / "run.json").read_text())
-    assert record["resolved"] == {"replicas_at_once": 1, "compiled": False, "n_threads": 1}
+    assert record["resolved"] == {"replicas_at_once": 1, "compiled": False, "n_threads": 1, "n_processes": 1}
     assert [len(group["replicas"]) for group in record["groups"]] == [1, 1, 1, 1]
 
 

@@ -1,21 +1,33 @@
+from typing import Any
+
 import pytest
 import reference
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from ladder_ebgan import kernels, layers
+from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.ladder import Ladder, Statistics
-from ladder_ebgan.layers import batch_statistics
+from ladder_ebgan.layers import LayerFunctions, batch_statistics
 
 SIZES = [5, 4, 3, 3]
 STDS = [0.3, 0.5, 0.5, 0.5]
 FULL, BOTTOM, GAMMA, NONE = [20.0, 3.0, 2.0, 1.0], [20.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0] * 4
 SEEDS = [3, 4]
+KERNELS = [
+    pytest.param(LayerFunctions(), id="as defined"),
+    pytest.param(
+        LayerFunctions(kernels.noisy_layer, kernels.denoise),
+        id="as kernels",
+        marks=pytest.mark.skipif(compiler() is None, reason="no C++ compiler"),
+    ),
+]
 
 
 def ladder_of(weights: list[float], seeds: list[int] = SEEDS) -> Ladder:
     """A float64 ladder whose parameters all have values of their own; its products are rounded to float32."""
-    ladder = Ladder(seeds, SIZES, weights, 0.3, 0.5, torch.float64).double()
+    ladder = Ladder(seeds, SIZES, weights, 0.3, 0.5, product_dtype=torch.float32).double()
     reference.randomize(ladder)
     return ladder
 
@@ -59,6 +71,18 @@ def test_labeled_and_unlabeled_images_are_normalised_separately() -> None:
         p = reference.parameters_of(ladder, r)
         expected = reference.encode(p, network_of(ladder), x[r, :3].tolist(), noise[r, :3].tolist())
         assert_matrix(labeled[r], expected.logits)
+
+
+@pytest.mark.parametrize("functions", KERNELS)
+def test_the_layers_that_are_decoded_are_those_of_the_last_group(functions: LayerFunctions) -> None:
+    """As the unlabelled images alone give them, in all layers from the noisy images up."""
+    ladder, (x, noise) = Ladder(SEEDS, SIZES, FULL, 0.3, 0.5, functions=functions), inputs()
+    x, noise = x.float(), noise.float()
+    together, alone = ladder.encode(x, noise, groups=2), ladder.encode(x[:, 3:], noise[:, 3:])
+    assert len(together.z) == len(SIZES)
+    for a, b in zip(together.z, alone.z, strict=True):
+        assert_close(a, b)
+    assert_close(together.logits[:, 3:], alone.logits)
 
 
 def test_evaluation_normalises_by_fixed_statistics() -> None:
@@ -139,7 +163,7 @@ def test_the_parts_follow_from_the_weights() -> None:
     }
     for weights, combinators, matrices, clean in expected.values():
         ladder = Ladder([0], SIZES, weights, 0.3, 0.3)
-        assert set(ladder.decoder.keys()) == combinators
+        assert set(ladder.combinator.keys()) == combinators
         assert set(ladder.decoder_weight.keys()) == matrices
         assert ladder.needs_clean_pass is clean
 
@@ -176,6 +200,38 @@ def test_without_a_scale_under_the_softmax_the_logits_are_normalised_and_shifted
     torch.testing.assert_close(logits.mean(dim=1), torch.full((2, 5), 2.0))
     torch.testing.assert_close(logits.std(dim=1, correction=0), torch.ones(2, 5))
     assert "gamma" not in dict(ladder.named_parameters())
+
+
+@pytest.mark.parametrize("functions", KERNELS)
+def test_hidden_layers_are_handed_on_in_bfloat16_and_what_a_cost_sees_is_float32(functions: LayerFunctions) -> None:
+    """Also float32: the small product under the softmax, z, and z_hat of the top layer and of those with a cost."""
+    weights, coarse = [20.0, 0.0, 3.0, 0.0, 0.0], torch.bfloat16
+    ladder = Ladder(SEEDS, [20, 16, 12, 9, 5], weights, 0.3, 0.3, product_dtype=torch.bfloat16, functions=functions)
+    encoding = ladder.encode(torch.rand(2, 30, 20), torch.randn(2, 30, 62))
+    assert [z_pre.dtype for z_pre in encoding.z_pre] == [coarse, coarse, coarse, torch.float32]
+    assert {z.dtype for z in encoding.z} == {encoding.logits.dtype} == {torch.float32}
+    z_hat = ladder.decode(encoding.z, encoding.logits)
+    assert {layer for layer in z_hat if z_hat[layer].dtype == coarse} == {1, 3}
+    assert {layer for layer in z_hat if z_hat[layer].dtype == torch.float32} == {0, 2, 4}
+
+
+def test_the_element_wise_parts_are_the_functions_that_were_given() -> None:
+    called: list[str] = []
+
+    def counted_layer(*arguments: Any) -> tuple[Tensor, Tensor]:
+        called.append(f"noisy_layer {arguments[4]} {arguments[5]}")
+        return layers.noisy_layer(*arguments)
+
+    def counted_denoise(*arguments: Any) -> Tensor:
+        called.append("denoise")
+        return layers.denoise(*arguments)
+
+    ladder = Ladder(SEEDS, SIZES, BOTTOM, 0.3, 0.5, functions=LayerFunctions(counted_layer, counted_denoise))
+    x, noise = (tensor.float() for tensor in inputs())
+    ladder.encode(x, noise, groups=2)
+    assert called == ["noisy_layer 2 True", "noisy_layer 2 True", "noisy_layer 2 False"]
+    ladder.reconstruct(x, noise)
+    assert called[3:] == ["noisy_layer 1 True", "noisy_layer 1 True", "noisy_layer 1 False", *["denoise"] * 4]
 
 
 def test_bfloat16_products_change_the_logits_little_and_the_parameters_not() -> None:

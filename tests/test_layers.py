@@ -6,10 +6,12 @@ import torch
 from torch.testing import assert_close
 
 from ladder_ebgan.layers import (
-    GaussianCombinator,
     batch_normalize,
     batch_statistics,
+    denoise,
+    initial_combinator,
     initial_weight,
+    noisy_layer,
     normalize,
     replica_matmul,
 )
@@ -23,17 +25,24 @@ def test_each_replica_is_multiplied_by_its_own_matrix(replicas: int) -> None:
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_bfloat16_products_have_coarse_factors_and_a_float32_result_and_gradient(replicas: int) -> None:
+def test_bfloat16_products_have_coarse_factors_and_results_and_a_float32_gradient(replicas: int) -> None:
     """1 + 2^-9 rounds to 1 in bfloat16, whose fraction has 7 bits; so do the factors, not the parameter."""
     x = torch.full((replicas, 1, 1), 1 + 2**-9)
     weight = torch.full((replicas, 1, 1), 3.0, requires_grad=True)
     product = replica_matmul(x, weight, torch.bfloat16)
     product.sum().backward()
     assert weight.grad is not None
-    assert product.dtype == weight.grad.dtype == torch.float32
-    assert_close(product.detach(), torch.full((replicas, 1, 1), 3.0), rtol=0, atol=0)
+    assert (product.dtype, weight.grad.dtype) == (torch.bfloat16, torch.float32)
+    assert_close(product.detach().float(), torch.full((replicas, 1, 1), 3.0), rtol=0, atol=0)
     assert_close(weight.grad, torch.ones(replicas, 1, 1), rtol=0, atol=0)
     assert_close(replica_matmul(x, weight.detach()), 3 * x)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_sums_of_a_bfloat16_product_run_in_float32(replicas: int) -> None:
+    """1000 ones make 1000; a sum that is rounded to 8 bits after each one stops at 256."""
+    x, weight = torch.ones(replicas, 1, 1000), torch.ones(replicas, 1000, 1)
+    assert replica_matmul(x, weight, torch.bfloat16).flatten().tolist() == [1000.0] * replicas
 
 
 def test_statistics_by_hand() -> None:
@@ -90,7 +99,16 @@ def test_a_dead_unit_is_normalised_to_zero_with_a_finite_gradient() -> None:
 def test_gradient_flows_through_the_statistics() -> None:
     z = torch.randn(2, 6, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda z: batch_normalize(z, 2), z)
-    assert torch.autograd.gradcheck(lambda z: normalize(z.flip(1), *batch_statistics(z)), z)
+
+
+def test_gradient_flows_through_statistics_that_normalise_something_else() -> None:
+    """The statistics are computed in float32: their gradient is held to that of the formula in float64."""
+    z = torch.randn(2, 6, 3, dtype=torch.float64, requires_grad=True)
+    direction, centered = torch.randn(2, 6, 3, dtype=torch.float64), z - z.mean(dim=1, keepdim=True)
+    by_formula = (z.flip(1) - z.mean(dim=1, keepdim=True)) / centered.square().mean(dim=1, keepdim=True).sqrt()
+    (expected,) = torch.autograd.grad((by_formula * direction).sum(), z)
+    (gradient,) = torch.autograd.grad((normalize(z.flip(1), *batch_statistics(z)) * direction).sum(), z)
+    assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_one_replica_is_not_normalised_by_another() -> None:
@@ -99,39 +117,86 @@ def test_one_replica_is_not_normalised_by_another() -> None:
     assert torch.equal(batch_normalize(z)[0], batch_normalize(other)[0])
 
 
-def test_the_combinator_is_zero_at_first() -> None:
+@pytest.mark.parametrize(("relu", "expected"), [(True, [0.5, 0.0]), (False, [0.5, -2.5])])
+def test_a_noisy_layer_by_hand(relu: bool, expected: list[float]) -> None:
+    """1 and 3 are -1 and 1 once normalised; 2 * 0.5 and 2 * -2 are added: 0 and -3; the shift is 0.5."""
+    z_pre, noise = torch.tensor([[[1.0], [3.0]]]), torch.tensor([[[0.5], [-2.0]]])
+    h, z = noisy_layer(z_pre, noise, 2.0, torch.tensor([[[0.5]]]), 1, relu)
+    assert_close(h, torch.tensor(expected).reshape(1, 2, 1))
+    assert_close(z, torch.tensor([[[0.0], [-3.0]]]))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("corrupted", [True, False])
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_noisy_layer_equals_loops(groups: int, corrupted: bool, relu: bool) -> None:
+    """z is that of the last group alone, before the shift; each replica has its own shift."""
+    z_pre, noise, beta = 3 * torch.randn(2, 12, 5) + 1, torch.randn(2, 12, 5), torch.randn(2, 1, 5)
+    h, z = noisy_layer(z_pre, noise if corrupted else None, 0.7, beta, groups, relu)
+    assert z.shape == (2, 12 // groups, 5)
+    for r in range(2):
+        parts = [reference.batch_norm(part.tolist()) for part in z_pre[r].chunk(groups)]
+        beside = noise[r].tolist() if corrupted else None
+        rows = reference.add_noise([row for part in parts for row in part], beside, 0.7)
+        assert_close(z[r], torch.tensor(rows[-(12 // groups) :]))
+        shifted = torch.tensor(rows) + beta[r]
+        assert_close(h[r], shifted.clamp(min=0) if relu else shifted)
+
+
+def test_a_noisy_layer_hands_on_the_precision_of_the_products_and_keeps_z_in_float32() -> None:
+    z_pre, beta = torch.randn(2, 8, 3), torch.randn(2, 1, 3)
+    coarse = z_pre.to(torch.bfloat16)
+    h, z = noisy_layer(coarse, None, 0.0, beta, 2, True)
+    assert (h.dtype, z.dtype) == (torch.bfloat16, torch.float32)
+    exact_h, exact_z = noisy_layer(coarse.float(), None, 0.0, beta, 2, True)
+    assert torch.equal(z, exact_z)
+    assert torch.equal(h, exact_h.to(torch.bfloat16))
+
+
+def test_denoising_gives_zero_at_first() -> None:
     """a1 = a6 = 0 and all slopes too: mu = v = 0, so z_hat = (z - 0) 0 + 0."""
-    z_hat = GaussianCombinator(2, 4)(torch.randn(2, 3, 4), torch.randn(2, 3, 4))
+    z_hat = denoise(torch.randn(2, 3, 4), torch.randn(2, 3, 4), initial_combinator(2, 4), torch.float32)
     assert_close(z_hat.detach(), torch.zeros(2, 3, 4))
-    initial = GaussianCombinator(2, 4).a.detach()
+    initial = initial_combinator(2, 4).detach()
     assert torch.equal(initial[:, [1, 6]], torch.ones(2, 2, 1, 4))  # a2 and a7, the slopes within the sigmoids
     assert torch.equal(initial.sum(dim=1), torch.full((2, 1, 4), 2.0))
 
 
-def test_the_combinator_by_hand() -> None:
-    """u = 0, so the sigmoids are those of a3 = log 3 and a8 = -log 3: 3/4 and 1/4.
+def test_denoising_by_hand() -> None:
+    """3 and 5 are u = -1 and 1 once normalised; sigmoid(log 3) = 3/4, sigmoid(-log 3) = 1/4.
+
+    mu = 4 sigmoid(u log 3) + 2 u + 5 = 4 and 10; v = 8 sigmoid(-u log 3) + 3 u + 1 = 4 and 6;
+    z_hat = (10 - 4) * 4 + 4 = 28 and (11 - 10) * 6 + 10 = 16.
+    """
+    a = torch.tensor([4.0, math.log(3), 0.0, 2.0, 5.0, 8.0, -math.log(3), 0.0, 3.0, 1.0]).reshape(1, 10, 1, 1)
+    z_hat = denoise(torch.tensor([[[3.0], [5.0]]]), torch.tensor([[[10.0], [11.0]]]), a, torch.float32)
+    assert_close(z_hat, torch.tensor([[[28.0], [16.0]]]))
+
+
+def test_the_offsets_within_the_sigmoids_by_hand() -> None:
+    """One image alone has u = 0, so the sigmoids are those of a3 = log 3 and a8 = -log 3: 3/4 and 1/4.
 
     mu = 4 * 3/4 + 5 = 8; v = 8 * 1/4 + 1 = 3; z_hat = (10 - 8) * 3 + 8 = 14.
     """
-    combinator = GaussianCombinator(1, 1)
-    a = [4.0, 9.0, math.log(3), 9.0, 5.0, 8.0, 9.0, -math.log(3), 9.0, 1.0]
-    with torch.no_grad():
-        combinator.a.copy_(torch.tensor(a).reshape(1, 10, 1, 1))
-    z_hat = combinator(torch.tensor([[[10.0]]]), torch.tensor([[[0.0]]]))
-    assert_close(z_hat.detach(), torch.tensor([[[14.0]]]))
+    a = torch.tensor([4.0, 9.0, math.log(3), 9.0, 5.0, 8.0, 9.0, -math.log(3), 9.0, 1.0]).reshape(1, 10, 1, 1)
+    z_hat = denoise(torch.tensor([[[6.0]]]), torch.tensor([[[10.0]]]), a, torch.float32)
+    assert_close(z_hat, torch.tensor([[[14.0]]]))
 
 
-def test_every_unit_of_every_replica_has_a_combinator_of_its_own() -> None:
-    combinator = GaussianCombinator(2, 3)
-    reference.randomize(combinator)
-    z, u = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
+def test_every_unit_of_every_replica_is_denoised_by_parameters_of_its_own() -> None:
+    a, u_pre, z = torch.randn(2, 10, 1, 3), 2 * torch.randn(2, 4, 3) + 1, torch.randn(2, 4, 3)
     expected = torch.zeros(2, 4, 3)
     for r in range(2):
+        u = reference.batch_norm(u_pre[r].tolist())
         for i in range(4):
             for j in range(3):
-                a = combinator.a[r, :, 0, j].tolist()
-                expected[r, i, j] = reference.gaussian_combinator(z[r, i, j].item(), u[r, i, j].item(), a)
-    assert_close(combinator(z, u).detach(), expected)
+                expected[r, i, j] = reference.gaussian_combinator(
+                    z[r, i, j].item(), u[i][j], a[r, :, 0, j].tolist()
+                )
+    assert_close(denoise(u_pre, z, a, torch.float32), expected)
+    coarse = denoise(u_pre, z, a, torch.bfloat16)
+    assert coarse.dtype == torch.bfloat16
+    assert torch.equal(coarse, denoise(u_pre, z, a, torch.float32).to(torch.bfloat16))
 
 
 def test_initial_weights_have_the_deviation_asked_for() -> None:

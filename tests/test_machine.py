@@ -1,14 +1,16 @@
+import json
 import os
 import platform
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from ladder_ebgan import capture, machine
+from ladder_ebgan import capture, machine, processor
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.interruption import EXIT_CODES, stop_request
 from ladder_ebgan.machine import Resolved, resolve, resolve_device, resolve_precision, what_would_be_faster
@@ -32,7 +34,10 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
+    def load_nothing() -> None:
+        raise UsageError("no C++ compiler was found (g++)")
+
+    monkeypatch.setattr(capture.kernels, "load_library", load_nothing)
 
 
 @pytest.fixture
@@ -81,25 +86,34 @@ def test_what_is_left_open_is_chosen() -> None:
     assert chosen.device == CPU
     assert chosen.precision == "float32"
     assert chosen.replicas_at_once == machine.REPLICAS_AT_ONCE["cpu"]
-    assert chosen.compiled  # 180,000 steps
+    assert chosen.compiled
     assert chosen.n_threads == machine.available_cores()
-    short = 2_500
-    assert not resolve("auto", "auto", None, None, short).compiled
-    assert resolve("auto", "auto", 7, True, short).compiled
+    assert resolve("auto", "auto", None, None, 1).compiled  # the kernels are there for every run
+    assert not resolve("auto", "auto", 7, False, 180_000).compiled
     assert resolve("auto", "auto", 7, False, 180_000).replicas_at_once == 7
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_on_a_gpu_long_runs_are_compiled() -> None:
+    assert resolve("cuda", "auto", None, None, 10_000).compiled
+    assert not resolve("cuda", "auto", None, None, 9_999).compiled
+    assert resolve("cuda", "auto", None, True, 1).compiled
 
 
 @pytest.mark.usefixtures("no_compiler")
 def test_without_a_compiler_nothing_is_compiled() -> None:
     longest = 180_000
     assert not resolve("cpu", "auto", None, None, longest).compiled
-    with pytest.raises(UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); install one, or leave"):
+    with pytest.raises(
+        UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); put that right"
+    ):
         resolve("cpu", "auto", None, True, longest)
     assert capture.compiler_missing(CUDA) is None
 
 
 def test_a_function_that_is_not_compiled_is_itself() -> None:
-    assert capture.prepared(len, compiled=False) is len
+    assert capture.prepared(len, compiled=False, device=CUDA) is len
+    assert capture.prepared(len, compiled=True, device=CPU) is len  # what is compiled there are the layers' parts
 
 
 def test_compiling_hands_the_whole_function_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,20 +124,37 @@ def test_compiling_hands_the_whole_function_to_torch(monkeypatch: pytest.MonkeyP
         return function
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    assert capture.prepared(len, compiled=True) is len
+    assert capture.prepared(len, compiled=True, device=CUDA) is len
     assert asked == [{"dynamic": False, "fullgraph": True}]
-
-
-def test_a_compiler_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "sh")  # whatever is there
-    assert capture.compiler_missing(CPU) is None
 
 
 def test_what_was_chosen_is_kept() -> None:
     stored = RESOLVED.stored()
-    assert stored == {"replicas_at_once": 4, "compiled": False, "n_threads": 2}
+    assert stored == {"replicas_at_once": 4, "compiled": False, "n_threads": 2, "n_processes": 1}
     other = replace(RESOLVED, replicas_at_once=9, compiled=True, n_threads=64, device_name="another")
     assert other.kept(stored) == replace(RESOLVED, device_name="another")
+
+
+def test_processes_and_what_they_were_chosen_by_are_kept() -> None:
+    measured = (machine.Measured(1, 2, 4, 41.0, 1.0), machine.Measured(2, 1, 2, 52.5, 0.75))
+    chosen = replace(RESOLVED, n_threads=1, n_processes=2, measured=measured)
+    stored = json.loads(json.dumps(chosen.stored()))
+    assert replace(RESOLVED, n_threads=64).kept(stored) == chosen
+    assert replace(RESOLVED, device=CUDA).kept(stored) == replace(chosen, device=CUDA, n_processes=1)
+    assert measured[1].speed == 0.75 * 52.5
+
+
+def test_a_run_of_before_there_were_several_processes_has_one() -> None:
+    stored = {"replicas_at_once": 4, "compiled": False, "n_threads": 2}
+    assert replace(RESOLVED, n_processes=7).kept(stored).n_processes == 1
+
+
+def test_cores_are_divided_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 8)
+    resolved = resolve("cpu", "auto", None, False, 100, 3)
+    assert (resolved.n_processes, resolved.n_threads) == (3, 2)
+    assert resolved.overruled(None, None, 3) == []
+    assert resolved.overruled(None, None, 1) == ["--processes"]
 
 
 @pytest.mark.parametrize("precision", ["tf32", "float32"])
@@ -141,12 +172,12 @@ def test_the_process_is_set_up(monkeypatch: pytest.MonkeyPatch, precision: str) 
 
 
 def test_the_processor_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["flags\t\t: sse amx_bf16", "model name\t: A Chip", "model name\t: A Chip"]
-    monkeypatch.setattr(machine, "_lines", lambda path: lines)
+    known = {"flags": "sse amx_bf16", "model name": "A Chip"}
+    monkeypatch.setattr(processor, "description", lambda: known)
     monkeypatch.setattr(machine, "available_cores", lambda: 2)
     assert machine.name_of_device(CPU) == "A Chip, 2 cores"
     assert machine.multiplies_bfloat16(CPU)
-    lines.clear()
+    known.clear()
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "riscv")
     monkeypatch.setattr(machine, "available_cores", lambda: 1)
@@ -154,13 +185,25 @@ def test_the_processor_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not machine.multiplies_bfloat16(CPU)
 
 
+def test_the_processor_is_read_from_the_file_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "processor\t: 0\nmodel name\t: A: Chip\nflags\t\t: sse avx512_bf16\n\nprocessor\t: 1\nmodel name\t: B\n"
+    for content, expected in ((text, "A: Chip"), (None, None)):
+        processor.description.cache_clear()
+        monkeypatch.setattr(Path, "read_text", partial(_content_or_nothing, content))
+        assert processor.description().get("model name") == expected
+        assert processor.multiplies_bfloat16() == (content is not None)
+    processor.description.cache_clear()
+
+
+def _content_or_nothing(content: str | None, **_: str) -> str:
+    if content is None:
+        raise OSError
+    return content
+
+
 def test_a_gpu_is_asked_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert machine.multiplies_bfloat16(CUDA)
-
-
-def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
-    assert machine._lines(tmp_path / "cpuinfo") == []
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -1,12 +1,13 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from rich.console import Console
 
-from ladder_ebgan.experiment import Event, GroupFinished, GroupStarted, Stopped
-from ladder_ebgan.group import CurveMeasured, Stepped
+from ladder_ebgan.experiment import Event, Stopped
+from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
 from ladder_ebgan.report import progress
 from ladder_ebgan.report.progress import Live, Plain, Quiet, Speed, duration, make_display
 from ladder_ebgan.results import CurvePoint, Result
@@ -14,6 +15,7 @@ from ladder_ebgan.runs import Group, Replica
 from ladder_ebgan.training import LadderCosts, Progress, StepCosts
 
 GROUP = Group("ebgan-ladder", tuple(Replica(labels, seed) for labels in (100, 200) for seed in range(3)))
+OTHER = Group("ladder", (Replica(100, 7),))
 
 
 class Clock:
@@ -40,7 +42,7 @@ def stepped(step: int, margin: float | None = 3.25) -> Stepped:
 
 def measured(*errors: float | None) -> CurveMeasured:
     points = [CurvePoint("ladder", 100, 0, 1, 0.1, None, None, error, None, None, None, None) for error in errors]
-    return CurveMeasured(points)
+    return CurveMeasured(GROUP, points)
 
 
 def finished() -> GroupFinished:
@@ -84,7 +86,7 @@ def test_a_plain_line_without_speed_margin_or_error(clock: Clock) -> None:
     display = Plain(console)
     clock.now = -100.0
     display.show(GroupStarted(GROUP, 0, 1000))
-    display.next_line = clock.now
+    display.training[GROUP].next_look = clock.now
     display.show(measured(None))
     display.show(stepped(1, margin=None))
     assert isinstance(console.file, io.StringIO)
@@ -92,6 +94,57 @@ def test_a_plain_line_without_speed_margin_or_error(clock: Clock) -> None:
         "ebgan-ladder, 100, 200 labels, seeds 0-2: 1000 steps",
         "  1/1000 steps, 0.0 a second, unknown time left, classification 0.5, energy 12",
     ]
+
+
+def with_group(event: Event, group: Group) -> Event:
+    assert not isinstance(event, Stopped)
+    return replace(event, group=group)
+
+
+def test_plain_lines_of_several_groups_name_theirs(clock: Clock) -> None:
+    """Two groups side by side write as many lines as one: each of them every minute, in turns."""
+    console = Console(file=io.StringIO())
+    display = Plain(console)
+    for group in (GROUP, OTHER):
+        display.show(with_group(GroupStarted(GROUP, 0, 1000), group))
+    display.show(with_group(measured(1.0), GROUP))
+    display.show(with_group(measured(2.0), OTHER))
+    for seconds in range(10, 150, 10):
+        clock.now = 100.0 + seconds
+        for group in (GROUP, OTHER):
+            display.show(with_group(stepped(2 * seconds, margin=None), group))
+    display.show(with_group(finished(), OTHER))
+    clock.now += 60
+    display.show(stepped(900))
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.partition(", classification")[0] for line in console.file.getvalue().splitlines()]
+    this, other = "  ebgan-ladder, 100, 200 labels, seeds 0-2: ", "  ladder, 100 labels, seed 7: "
+    assert lines[2:6] == [
+        f"{this}60/1000 steps, 2.0 a second, 8 min left",
+        f"{other}120/1000 steps, 2.0 a second, 7 min left",
+        f"{this}180/1000 steps, 2.0 a second, 7 min left",
+        f"{other}240/1000 steps, 2.0 a second, 6 min left",
+    ]
+    assert lines[-1].startswith("  900/1000 steps, ")
+    assert "energy 12, unlabelled error 1.00 %" in console.file.getvalue().splitlines()[2]
+    assert "energy 12, unlabelled error 2.00 %" in console.file.getvalue().splitlines()[3]
+
+
+def test_several_groups_have_a_bar_each(clock: Clock) -> None:
+    display = Live(Console(force_terminal=True, file=io.StringIO(), width=250, _environ={}))
+    for group in (GROUP, OTHER):
+        display.show(with_group(GroupStarted(GROUP, 0, 1000), group))
+    display.show(with_group(stepped(100), GROUP))
+    display.show(with_group(stepped(300), OTHER))
+    clock.now += 10
+    display.show(with_group(stepped(120), GROUP))
+    display.show(with_group(finished(), OTHER))
+    display.close()
+    first, second = display.progress.tasks
+    assert (first.description, first.completed) == ("ebgan-ladder, 100, 200 labels, seeds 0-2", 120)
+    assert first.fields["state"].startswith("2.0 steps/s, ")
+    assert (second.description, second.completed) == ("ladder, 100 labels, seed 7", 1000)
+    assert second.fields["state"] == "done"
 
 
 def test_live_bars(clock: Clock) -> None:

@@ -89,7 +89,7 @@ def test_every_model_of_every_recipe_trains(name: str, model: str) -> None:
     latent_size = settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None
     subsets = [np.arange(6), np.arange(9)]
     batches = BatchStream(images, labels, subsets, seeds, 4, state.ladder.n_units, latent_size)
-    progress = list(train(state, batches, settings, Functions.prepare(compiled=False)))
+    progress = list(train(state, batches, settings, Functions()))
     assert [p.step for p in progress] == [1, 2, 3, 4]
     assert [p.margin is not None for p in progress] == [model == "ebgan-ladder"] * 2 + [False] * 2
     assert all(p.costs.ladder.total.isfinite().all() for p in progress)

@@ -6,81 +6,64 @@ import pytest
 import reference
 import torch
 from conftest import SmallData
-from torch import Tensor
+from group_run import CPU, EAGER_AND_KERNELS, Run, reported
 
-from ladder_ebgan.batches import BatchStream
-from ladder_ebgan.data import labeled_order
+from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
-from ladder_ebgan.training import Functions, Progress, initial_state, train
+from ladder_ebgan.training import Stepper, initial_state, rates_at, train
 
 MakeRecipe = Callable[..., Recipe]
-
-CPU = torch.device("cpu")
-EAGER = Functions.prepare(compiled=False)
-
-
-class Run:
-    """A group of replicas, its batches, and what its steps reported."""
-
-    def __init__(
-        self, recipe: Recipe, model: str, seeds: list[int], data: SmallData, budgets: list[int] | None = None
-    ) -> None:
-        self.recipe, self.model, self.seeds, self.data = recipe, model, seeds, data
-        self.budgets = budgets or [10] * len(seeds)
-        self.settings = recipe.settings(model)
-        self.state = initial_state(recipe, model, seeds, data.images.shape[1], data.n_classes, CPU)
-        self.progress: list[Progress] = []
-
-    def batches(self) -> BatchStream:
-        order = {seed: labeled_order(self.data.labels.numpy(), seed, self.data.n_classes) for seed in self.seeds}
-        subsets = [order[seed][:budget] for seed, budget in zip(self.seeds, self.budgets, strict=True)]
-        generator = self.state.generator
-        latent_size = generator.sizes[0] if generator else None
-        n_units = self.state.ladder.n_units
-        return BatchStream(self.data.images, self.data.labels, subsets, self.seeds, 10, n_units, latent_size)
-
-    def train(self, until: int | None = None) -> "Run":
-        """Go on up to a step, with a fresh loop and fresh batches, as after a resume."""
-        for progress in train(self.state, self.batches(), self.settings, EAGER):
-            self.progress.append(progress)
-            if progress.step == until:
-                break
-        return self
-
-    def parameters(self, *replicas: int) -> list[Tensor]:
-        modules = [self.state.ladder] + ([self.state.generator] if self.state.generator else [])
-        return [p.detach()[r].clone() for r in replicas for module in modules for p in module.parameters()]
-
 
 MODELS = ["ladder", "ladder-matched", "ebgan-ladder"]
 
 
+@EAGER_AND_KERNELS
 @pytest.mark.parametrize("model", MODELS)
-def test_the_same_seeds_twice_give_the_same_bits(model: str, small: MakeRecipe, data: SmallData) -> None:
-    first, second = (Run(small(), model, [0, 1], data).train() for _ in range(2))
+def test_the_same_seeds_twice_give_the_same_bits(
+    model: str, compiled: bool, small: MakeRecipe, data: SmallData
+) -> None:
+    first, second = (Run(small(), model, [0, 1], data, compiled=compiled).train() for _ in range(2))
+    reference.assert_equal(reported(first), reported(second))
     reference.assert_equal(first.parameters(0, 1), second.parameters(0, 1))
     changed = Run(small(), model, [0, 1], data).parameters(0, 1)
     assert not all(torch.equal(a, b) for a, b in zip(changed, first.parameters(0, 1), strict=True))
 
 
+@EAGER_AND_KERNELS
 @pytest.mark.parametrize("stop", [1, 4, 6, 9])
 def test_going_on_from_a_step_gives_the_bits_of_never_stopping(
-    stop: int, small: MakeRecipe, data: SmallData
+    stop: int, compiled: bool, small: MakeRecipe, data: SmallData
 ) -> None:
-    through = Run(small(), "ebgan-ladder", [0, 1], data).train()
-    stopped = Run(small(), "ebgan-ladder", [0, 1], data).train(until=stop).train()
+    through = Run(small(), "ebgan-ladder", [0, 1], data, compiled=compiled).train()
+    stopped = Run(small(), "ebgan-ladder", [0, 1], data, compiled=compiled).train(until=stop).train()
     assert [progress.step for progress in stopped.progress] == list(range(1, 13))
     reference.assert_equal(through.parameters(0, 1), stopped.parameters(0, 1))
+    reference.assert_equal(reported(through), reported(stopped))
 
 
+def test_it_goes_on_beyond_a_window_of_steps_wherever_it_was_stopped(small: MakeRecipe, data: SmallData) -> None:
+    """A window begins at the step that a run goes on from, so its end falls elsewhere."""
+    recipe = small(f"ladder.n_steps={WINDOW_STEPS + 9}")
+    through, stopped = (Run(recipe, "ladder", [0, 1], data) for _ in range(2))
+    through.train()
+    for until in (5, WINDOW_STEPS + 1, None):
+        stopped.train(until)
+    assert [progress.step for progress in stopped.progress] == list(range(1, WINDOW_STEPS + 10))
+    reference.assert_equal(through.parameters(0, 1), stopped.parameters(0, 1))
+    reference.assert_equal(reported(through), reported(stopped))
+
+
+@EAGER_AND_KERNELS
 @pytest.mark.parametrize("model", ["ladder", "ebgan-ladder"])
-def test_a_replica_among_others_equals_it_alone(model: str, small: MakeRecipe, data: SmallData) -> None:
+def test_a_replica_among_others_equals_it_alone(
+    model: str, compiled: bool, small: MakeRecipe, data: SmallData
+) -> None:
     """The initial weights exactly, the early steps up to the rounding of batched products.
 
     Not so the combinators of hidden layers: the normalisation below takes their offsets out again, so their
     gradient is nothing but rounding, which Adam scales to whole steps.
     """
-    together, alone = Run(small(), model, [3, 7, 11], data), Run(small(), model, [7], data)
+    together, alone = (Run(small(), model, seeds, data, compiled=compiled) for seeds in ([3, 7, 11], [7]))
     reference.assert_equal(together.parameters(1), alone.parameters(0))
     together.train(until=3)
     alone.train(until=3)
@@ -95,12 +78,15 @@ def test_a_replica_among_others_equals_it_alone(model: str, small: MakeRecipe, d
             torch.testing.assert_close(a.costs.energy_generated[1], b.costs.energy_generated[0])
 
 
+@EAGER_AND_KERNELS
 @pytest.mark.parametrize("model", ["ladder", "ebgan-ladder"])
-def test_what_another_replica_sees_changes_nothing(model: str, small: MakeRecipe, data: SmallData) -> None:
+def test_what_another_replica_sees_changes_nothing(
+    model: str, compiled: bool, small: MakeRecipe, data: SmallData
+) -> None:
     """The middle replica gets another seed, then another label budget: the outer ones keep their bits."""
-    first = Run(small(), model, [0, 1, 2], data).train()
-    another_seed = Run(small(), model, [0, 9, 2], data).train()
-    another_budget = Run(small(), model, [0, 1, 2], data, [10, 30, 10]).train()
+    first = Run(small(), model, [0, 1, 2], data, compiled=compiled).train()
+    another_seed = Run(small(), model, [0, 9, 2], data, compiled=compiled).train()
+    another_budget = Run(small(), model, [0, 1, 2], data, [10, 30, 10], compiled=compiled).train()
     for other in (another_seed, another_budget):
         reference.assert_equal(first.parameters(0, 2), other.parameters(0, 2))
         assert not all(torch.equal(a, b) for a, b in zip(first.parameters(1), other.parameters(1), strict=True))
@@ -116,13 +102,14 @@ def test_budgets_of_one_seed_may_share_a_group(small: MakeRecipe, data: SmallDat
     assert not torch.equal(pair.state.ladder.encoder[0][0], pair.state.ladder.encoder[0][1])
 
 
+@EAGER_AND_KERNELS
 @pytest.mark.parametrize("model", ["ladder", "ebgan-ladder"])
 @pytest.mark.parametrize("broken", [torch.inf, torch.nan])
 def test_a_diverged_replica_is_recorded_and_leaves_the_others_alone(
-    model: str, broken: float, small: MakeRecipe, data: SmallData
+    model: str, broken: float, compiled: bool, small: MakeRecipe, data: SmallData
 ) -> None:
-    healthy = Run(small(), model, [0, 1, 2], data).train()
-    run = Run(small(), model, [0, 1, 2], data).train(until=3)
+    healthy = Run(small(), model, [0, 1, 2], data, compiled=compiled).train()
+    run = Run(small(), model, [0, 1, 2], data, compiled=compiled).train(until=3)
     with torch.no_grad():
         run.state.ladder.encoder[1][1, 0, 0] = broken
     run.train()
@@ -137,7 +124,7 @@ def test_a_cost_too_large_for_a_number_is_recorded_too(small: MakeRecipe, data: 
     """An offset of 1e30 in the reconstruction: its square is infinite, but nothing is NaN yet."""
     run = Run(small(), "ladder", [0, 1], data).train(until=2)
     with torch.no_grad():
-        run.state.ladder.get_parameter("decoder.0.a")[0, 4, 0, 0] = 1e30
+        run.state.ladder.get_parameter("combinator.0")[0, 4, 0, 0] = 1e30
     run.train(until=3)
     assert run.progress[-1].costs.ladder.total[0].item() == torch.inf
     assert run.state.diverged_step.tolist() == [3, -1]
@@ -154,11 +141,12 @@ def test_a_generator_that_diverges_is_recorded_too(small: MakeRecipe, data: Smal
     assert run.state.diverged_step.tolist() == [3, -1]
 
 
-def test_margin_0_is_the_plain_ladder_to_the_bit(small: MakeRecipe, data: SmallData) -> None:
+@EAGER_AND_KERNELS
+def test_margin_0_is_the_plain_ladder_to_the_bit(compiled: bool, small: MakeRecipe, data: SmallData) -> None:
     """ladder-matched has the same learning rate and number of steps, and no generator."""
     recipe = small("ebgan-ladder.margin.steps=[0]", "ebgan-ladder.margin.values=[0.0]")
-    adversarial = Run(recipe, "ebgan-ladder", [0, 1], data)
-    plain = Run(recipe, "ladder-matched", [0, 1], data).train()
+    adversarial = Run(recipe, "ebgan-ladder", [0, 1], data, compiled=compiled)
+    plain = Run(recipe, "ladder-matched", [0, 1], data, compiled=compiled).train()
     assert adversarial.state.generator is not None
     before = reference.snapshot(adversarial.state.generator)
     adversarial.train()
@@ -185,7 +173,10 @@ def test_no_adversarial_steps_are_the_matched_ladder_to_the_bit(small: MakeRecip
 def test_ladder_and_ebgan_ladder_of_a_seed_are_paired(small: MakeRecipe, data: SmallData) -> None:
     ladder, adversarial = Run(small(), "ladder", [0, 1], data), Run(small(), "ebgan-ladder", [0, 1], data)
     reference.assert_equal(reference.snapshot(ladder.state.ladder), reference.snapshot(adversarial.state.ladder))
-    one, other = ladder.batches().at(3), adversarial.batches().at(3, adversarial=True)
+    streams = ladder.batches(), adversarial.batches()
+    for stream in streams:
+        stream.seek(3)
+    one, other = streams[0].current(), streams[1].current(adversarial=True)
     assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
 
 
@@ -198,10 +189,11 @@ def test_the_phases_of_a_run(small: MakeRecipe, data: SmallData) -> None:
     generator_optimizer = run.state.generator_optimizer
     assert generator_optimizer is not None
     generators, rates = [reference.snapshot(run.state.generator)], []
-    for progress in train(run.state, run.batches(), run.settings, EAGER):
+    for progress in train(run.state, run.batches(), run.settings, run.functions):
         run.progress.append(progress)
         generators.append(reference.snapshot(run.state.generator))
-        rates.append((run.state.ladder_optimizer.param_groups[0]["lr"], generator_optimizer.param_groups[0]["lr"]))
+        optimizers = (run.state.ladder_optimizer, generator_optimizer)
+        rates.append(tuple(optimizer.param_groups[0]["lr"].item() for optimizer in optimizers))
     factors = [1, 1, 1, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
     assert [progress.step for progress in run.progress] == list(range(1, 13))
     assert [progress.margin for progress in run.progress] == [6.0, 5.0, 4.0, 3.0, 2.0, 1.0] + [None] * 6
@@ -213,7 +205,40 @@ def test_the_phases_of_a_run(small: MakeRecipe, data: SmallData) -> None:
         assert moved == (step < 6)
         assert (run.progress[step].costs.energy_generated is None) == (step >= 6)
     assert run.state.step == 12
-    assert list(train(run.state, run.batches(), run.settings, EAGER)) == []
+    assert list(train(run.state, run.batches(), run.settings, run.functions)) == []
+
+
+def test_a_step_takes_the_rates_of_its_place_in_the_window(small: MakeRecipe, data: SmallData) -> None:
+    """The loop reports rates of its own; here they are those that the steps compute with, far beyond the first.
+
+    The margin is seen through the hinges that are open below it: all of them, or none.
+    """
+    margins = ("ebgan-ladder.margin.steps=[0, 5, 6]", "ebgan-ladder.margin.values=[1e4, 1e4, 0]")
+    run = Run(small(*margins), "ebgan-ladder", [0, 1], data)
+    stepper = Stepper(run.state, run.batches(), run.settings, run.functions)
+    assert run.state.generator_optimizer is not None
+    for first, n_steps in ((4, 3), (9, 2)):
+        stepper.seek(first)
+        for step in range(first, first + n_steps):
+            costs = stepper.step(adversarial=True)
+            expected = rates_at(run.settings, step)
+            assert run.state.ladder_optimizer.param_groups[0]["lr"].item() == pytest.approx(expected.learning_rate)
+            rate = run.state.generator_optimizer.param_groups[0]["lr"].item()
+            assert rate == pytest.approx(expected.generator_learning_rate)
+            assert costs.open_hinges is not None
+            assert costs.open_hinges.tolist() == [1.0 if step <= 5 else 0.0] * 2
+
+
+def test_a_diverging_step_is_counted_from_1_wherever_the_window_began(small: MakeRecipe, data: SmallData) -> None:
+    run = Run(small(), "ladder", [0, 1], data)
+    stepper = Stepper(run.state, run.batches(), run.settings, run.functions)
+    stepper.seek(7)
+    stepper.step(adversarial=False)
+    with torch.no_grad():
+        run.state.ladder.encoder[0][1] = torch.nan
+    for _ in range(2):
+        stepper.step(adversarial=False)
+    assert run.state.diverged_step.tolist() == [-1, 9]
 
 
 def test_initial_state_is_what_the_recipe_says(small: MakeRecipe, data: SmallData) -> None:
@@ -229,7 +254,8 @@ def test_initial_state_is_what_the_recipe_says(small: MakeRecipe, data: SmallDat
     assert state.generator.sizes == (4, 9, 8, 9)
     for optimizer, rate in ((state.ladder_optimizer, 0.003), (state.generator_optimizer, 0.001)):
         options = optimizer.param_groups[0]
-        assert (options["lr"], options["betas"], options["eps"]) == (rate, (0.4, 0.99), 1e-6)
+        assert options["lr"].item() == pytest.approx(rate)
+        assert (options["betas"], options["eps"]) == ((0.4, 0.99), 1e-6)
         assert options["weight_decay"] == 0
     assert state.diverged_step.tolist() == [-1, -1]
 
@@ -242,12 +268,13 @@ def test_noise_of_the_input_and_the_hidden_layers_follow_the_recipe(small: MakeR
     assert state.generator is None
 
 
-def test_training_lowers_the_cost_and_the_energy(small: MakeRecipe, data: SmallData) -> None:
-    """In the mean of ten steps, since noise makes single ones uncertain."""
+@EAGER_AND_KERNELS
+def test_training_lowers_the_cost_and_the_energy(compiled: bool, small: MakeRecipe, data: SmallData) -> None:
+    """In the mean of ten steps and ten seeds, since noise makes single ones uncertain: to 0.76 and 0.14 or so."""
     steps = ("ladder.n_steps=100", "ladder.decay_start_step=99", "ladder.learning_rate=0.01")
     recipe = small(*steps, "network.softmax_gamma=true")
-    run = Run(recipe, "ladder", [0, 1], data).train()
+    run = Run(recipe, "ladder", list(range(10)), data, compiled=compiled).train()
     costs = [progress.costs.ladder for progress in run.progress]
-    for name, share in (("classification", 0.8), ("energy", 0.5)):
-        first, last = (torch.stack([getattr(c, name) for c in part]).mean(0) for part in (costs[:10], costs[-10:]))
-        assert (last < share * first).all(), name
+    for name, share in (("classification", 0.85), ("energy", 0.25)):
+        first, last = (torch.stack([getattr(c, name) for c in part]).mean() for part in (costs[:10], costs[-10:]))
+        assert last < share * first, name

@@ -97,7 +97,7 @@ def test_killed_while_training(
 def test_killed_while_finishing(server: tiny.Server, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     """Trained and evaluated: before each of the files, and when only the checkpoint is left to be removed."""
     folder = tmp_path / "run"
-    killed = server.run(*tiny.arguments(folder, "--quiet"), checkpoint_each_step=True, kill_at_fsync=2 + 20 + 1)
+    killed = server.run(*tiny.arguments(folder, "--quiet"), checkpoint_each_step=True, kill_at_fsync=1 + 20 + 1)
     assert killed.code == -signal.SIGKILL
     assert checkpoint_step(checkpoint_of(folder, "ladder")) == 20
     for at in range(1, 8):  # run.json, the cut history, two predictions, two models, the results

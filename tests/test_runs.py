@@ -51,7 +51,7 @@ def result(seed: int, error: float | None = 1.5) -> Result:
 
 def begun(path: Path) -> Path:
     with open_run_folder(path, DESCRIPTION, fresh=False) as folder:
-        folder.add_group(GROUP)
+        folder.add_groups([GROUP])
         folder.add_results([result(0)])
         folder.append_history([point(10)])
     return path
@@ -387,6 +387,28 @@ def test_predictions_are_compressed_arrays(tmp_path: Path) -> None:
     assert path.stat().st_size < 1000
     with np.load(path, allow_pickle=False) as arrays:
         assert arrays["probabilities"].shape == (1000, 10)
+
+
+def test_rows_are_put_in_the_order_of_the_groups(tmp_path: Path) -> None:
+    """Whichever group was faster; within a group they keep their order, and unknown replicas come last."""
+    with open_run_folder(tmp_path, DESCRIPTION, fresh=False) as folder:
+        folder.add_groups([GROUP, Group("ladder", (Replica(20, 1),))])
+        folder.add_results([result(5), result(1), result(0)])
+        folder.append_history([point(10, seed=1), point(20), point(20, labels=30), point(10), point(20, seed=1)])
+        folder.sort_rows()
+        assert folder.results() == [result(0), result(1), result(5)]
+        assert folder.history() == [
+            *[point(20), point(20, labels=30), point(10)],
+            *[point(10, seed=1), point(20, seed=1)],
+        ]
+
+
+def test_groups_are_recorded_once(tmp_path: Path) -> None:
+    other = Group("ebgan-ladder", (Replica(20, 0),))
+    with open_run_folder(tmp_path, DESCRIPTION, fresh=False) as folder:
+        folder.add_groups([GROUP])
+        folder.add_groups([other, GROUP])
+        assert folder.groups == [GROUP, other]
 
 
 def test_a_copied_folder_goes_on_elsewhere(tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ladder_ebgan.statistics import (
+    Equivalence,
     PairedComparison,
+    compare_equivalence,
     compare_paired,
+    equivalence_power,
     mean,
+    pairs_for_equivalence,
     standard_deviation,
     t_interval,
 )
@@ -171,6 +175,164 @@ def test_refuses_what_has_no_mean(errors: list[float]) -> None:
 def test_refuses_what_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="2 baseline errors and 1 of the model cannot be paired"):
         compare_paired([1.0, 2.0], [1.0])
+
+
+# Equivalence: two one-sided tests.
+
+
+def of_differences(differences: list[float], margin: float) -> Equivalence:
+    return compare_equivalence([5.0] * len(differences), [5 + difference for difference in differences], margin)
+
+
+def test_equivalence_by_hand() -> None:
+    """Differences 0, 1, 2: m = 1, s = 1, n = 3, s / sqrt(3) = 0.577350; margin 4: t = (1 - 4) sqrt(3) = -sqrt(27).
+
+    For 2 degrees of freedom P(T < -t) = 1/2 - t / (2 sqrt(2 + t^2)) = 1/2 - sqrt(27 / 29) / 2 = 0.0175494. The 95 %
+    quantile is 0.9 / sqrt(2 * 0.95 * 0.05) = 2.919986, half width 2.919986 / sqrt(3) = 1.685854: within ±4.
+    """
+    found = of_differences([0.0, 1.0, 2.0], margin=4)
+    assert (found.n, found.n_left_out, found.margin) == (3, 0, 4)
+    assert found.mean_difference == pytest.approx(1)
+    assert found.standard_deviation == pytest.approx(1)
+    assert found.ci90 == pytest.approx((-0.685854, 2.685854), abs=1e-6)
+    assert found.p == pytest.approx(0.0175494, abs=1e-7)
+    assert found.equivalent
+    assert found.verdict == "yes"
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.0, 1.0, 2.0], "yes"),  # up to 2.686
+        ([0.1, 1.1, 2.1], "undecided"),  # up to 2.786
+        ([5.0, 6.0, 7.0], "no"),  # from 4.314
+        ([4.0, 5.0, 6.0], "no"),  # from 3.314
+        ([3.0, 4.0, 5.0], "undecided"),  # from 2.314
+    ],
+)
+def test_the_interval_decides(differences: list[float], verdict: str) -> None:
+    """The 90 % interval is the mean ± 1.685854 (see above); the margin is 2.7; down is as far as up."""
+    assert of_differences(differences, 2.7).verdict == verdict
+    assert of_differences([-difference for difference in differences], 2.7).verdict == verdict
+
+
+@settings(deadline=None)
+@given(pairs, st.sampled_from([0.1, 0.5, 1.0, 3.0]))
+def test_equivalence_agrees_with_scipy_s_one_sided_tests(errors: list[tuple[float, float]], margin: float) -> None:
+    baseline, other = map(list, zip(*errors, strict=True))
+    found = compare_equivalence(baseline, other, margin)
+    differences = np.round(np.subtract(other, baseline), 9)
+    if np.ptp(differences) == 0:
+        return
+    above = scipy.stats.ttest_1samp(differences, -margin, alternative="greater")
+    below = scipy.stats.ttest_1samp(differences, margin, alternative="less")
+    assert found.p == pytest.approx(max(above.pvalue, below.pvalue))
+    interval = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.9)
+    assert found.ci90 == pytest.approx(tuple(interval))
+    assert found.equivalent == (-margin < interval.low and interval.high < margin)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "verdict"), [(3, 1 / 8, "undecided"), (4, 1 / 16, "undecided"), (5, 1 / 32, "yes")]
+)
+def test_equal_differences_inside_the_margin_by_the_sign_test(n: int, p: float, verdict: str) -> None:
+    """Were the median outside, each difference would be inside with a probability of 1/2 at most: p = 2^-n."""
+    for difference in (0.0, 0.06, -0.06):
+        found = of_differences([difference] * n, 0.1)
+        assert found.p == p
+        assert found.verdict == verdict
+        assert found.ci90 == (None if verdict == "undecided" else (difference, difference))
+        assert found.standard_deviation == 0.0
+
+
+@pytest.mark.parametrize(("difference", "verdict"), [(0.1, "undecided"), (-0.1, "undecided"), (0.11, "no")])
+def test_equal_differences_at_the_margin_and_outside(difference: float, verdict: str) -> None:
+    """1.3 + 0.1 - 1.3 is not 0.1 in the last bits, but it is at the margin and not inside."""
+    found = compare_equivalence([1.3] * 9, [1.3 + difference] * 9, 0.1)
+    assert found.p == 1
+    assert found.verdict == verdict
+    assert of_differences([difference] * 4, 0.1).verdict == "undecided"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_too_few_pairs_are_undecided(n: int) -> None:
+    found = compare_equivalence([1.0, 2.0][:n], [1.0, 2.01][:n], 0.1)
+    assert (found.n, found.p, found.ci90, found.verdict) == (n, None, None, "undecided")
+    assert (found.mean_difference is None) == (n == 0)
+    assert (found.standard_deviation is None) == (n < 2)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_diverged_seed_forbids_equivalence_but_not_its_opposite(missing: float | None) -> None:
+    baseline, same = [1.0, 1.1, 1.2, 1.3], [1.01, 1.1, 1.19, 1.3]
+    found = compare_equivalence([*baseline, 1.4], [*same, missing], 0.1)
+    complete = compare_equivalence(baseline, same, 0.1)
+    assert complete.equivalent
+    assert (found.n, found.n_left_out, found.ci90, found.p) == (4, 1, complete.ci90, complete.p)
+    assert not found.equivalent
+    assert found.verdict == "undecided"
+    assert compare_equivalence([missing, 1.4], [1.0, missing], 0.1).n_left_out == 2
+    assert compare_equivalence([*baseline, missing], [3.0, 3.1, 3.21, 3.3, 3.0], 0.1).verdict == "no"
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, float("nan"), float("inf")])
+def test_equivalence_refuses_a_margin_that_is_none(margin: float) -> None:
+    with pytest.raises(ValueError, match="margin must be a number of percentage points above 0"):
+        compare_equivalence([1.0], [1.0], margin)
+
+
+def test_equivalence_refuses_what_cannot_be_paired() -> None:
+    with pytest.raises(ValueError, match="1 baseline errors and 2 others cannot be paired"):
+        compare_equivalence([1.0], [1.0, None], 0.1)
+    with pytest.raises(ValueError, match="an error is infinite"):
+        compare_equivalence([1.0, float("inf")], [1.0, 2.0], 0.1)
+
+
+@pytest.mark.parametrize(("n", "deviation"), [(3, 0.04), (5, 0.06), (15, 0.1), (15, 0.2), (40, 0.2)])
+def test_power_agrees_with_a_simulation(n: int, deviation: float) -> None:
+    """The share of 40,000 simulated runs has a standard error of up to sqrt(1/4 / 40000) = 0.0025; four of it."""
+    differences = np.random.default_rng(0).normal(0, deviation, (40_000, n))
+    interval = scipy.stats.ttest_1samp(differences, 0, axis=1).confidence_interval(0.9)
+    share = np.mean((interval.low > -0.1) & (interval.high < 0.1))
+    assert equivalence_power(n, deviation, 0.1) == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "deviation"), [(12, 0.08), (30, 0.15), (300, 0.5)])
+def test_power_agrees_with_the_noncentral_t(n: int, deviation: float) -> None:
+    """Where the power is high, one test or the other fails, not both: 1 - 2 P(T' <= t), T' noncentral by a."""
+    quantile = scipy.stats.t.ppf(0.95, n - 1)
+    fails = scipy.stats.nct.cdf(quantile, n - 1, n**0.5 * 0.1 / deviation)
+    assert equivalence_power(n, deviation, 0.1) == pytest.approx(1 - 2 * fails, abs=1e-5)
+
+
+@pytest.mark.parametrize("deviation", [0.03, 0.1, 0.15, 0.4])
+def test_pairs_needed_are_the_fewest_that_suffice(deviation: float) -> None:
+    n = pairs_for_equivalence(deviation, 0.1)
+    assert equivalence_power(n, deviation, 0.1) >= 0.9
+    assert n == 3 or equivalence_power(n - 1, deviation, 0.1) < 0.9
+    assert n == pairs_for_equivalence(10 * deviation, 1.0)  # the ratio counts
+
+
+def test_many_pairs_needed_are_those_of_the_normal_distribution() -> None:
+    """2 Φ(sqrt(n) margin / σ - 1.644854) - 1 = 0.9: sqrt(n) = 2 * 1.644854 * 30 = 98.69, n = 9740.
+
+    Student's quantile adds about 1.644854^2 / 2 = 1.4 to that.
+    """
+    assert pairs_for_equivalence(30.0, 1.0) == pytest.approx(9741, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("n", "deviation", "margin"), [(2, 0.1, 0.1), (9, 0.0, 0.1), (9, float("nan"), 0.1), (9, 1, 0)]
+)
+def test_power_refuses_what_it_cannot_say(n: int, deviation: float, margin: float) -> None:
+    with pytest.raises(ValueError, match="power needs at least 3 pairs"):
+        equivalence_power(n, deviation, margin)
+
+
+@pytest.mark.parametrize("power", [0, 1, 90])
+def test_pairs_refuse_a_power_that_is_none(power: float) -> None:
+    with pytest.raises(ValueError, match="power must be between 0 and 1"):
+        pairs_for_equivalence(0.1, 0.1, power)
 
 
 def test_importing_does_not_load_scipy() -> None:

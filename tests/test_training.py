@@ -34,12 +34,12 @@ WEIGHTS = {
 }
 BATCH = 4
 CPU = torch.device("cpu")
-EAGER = Functions.prepare(compiled=False)
+EAGER = Functions()
 BETAS, EPSILON = (0.5, 0.999), 1e-8
 
 
 def ladder_of(weights: Sequence[float], replicas: int) -> Ladder:
-    ladder = Ladder(range(replicas), SIZES, weights, 0.3, 0.5, torch.float64).double()
+    ladder = Ladder(range(replicas), SIZES, weights, 0.3, 0.5, product_dtype=torch.float32).double()
     reference.randomize(ladder)
     return ladder
 

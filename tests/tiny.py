@@ -1,7 +1,7 @@
 """A tiny run for the tests of everything around the training: its arguments, and ways to start it.
 
 Run as a script this file is a server that forks a real process for each run, so that the tests of signals and
-kills need not import PyTorch anew for each of their processes.
+kills need not import PyTorch anew for each of their processes. With an argument it is a worker process of a run.
 """
 
 import contextlib
@@ -72,15 +72,15 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-def invoke(*command: str) -> Outcome:
-    """Run a command in this process, on one thread, and leave the process as it was."""
+def invoke(*command: str, n_cores: int = 1) -> Outcome:
+    """Run a command in this process as if it had so many cores, and leave the process as it was."""
     import torch
 
     from ladder_ebgan import cli, machine
 
     stdout, stderr, n_threads, code = io.StringIO(), io.StringIO(), torch.get_num_threads(), 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "available_cores", lambda: 1)
+        patch.setattr(machine, "available_cores", lambda: n_cores)
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
                 cli.main(command)
@@ -99,9 +99,9 @@ def done(*command: str) -> Outcome:
     return outcome
 
 
-def refused(*command: str, code: int = 2) -> str:
+def refused(*command: str, code: int = 2, n_cores: int = 1) -> str:
     """Run a command in this process that has to fail in one line, and return the line."""
-    outcome = invoke(*command)
+    outcome = invoke(*command, n_cores=n_cores)
     assert outcome.code == code, outcome
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("ladder-ebgan: ")
@@ -179,6 +179,20 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+def children(pid: int) -> set[int]:
+    """Return the processes that a process has started."""
+    lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in lines.splitlines()]
+    return {child for child, parent in pairs if parent == pid}
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Return those that still run; a process that has ended may wait for somebody to ask for its exit code."""
+    lines = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+    states = dict(line.split(maxsplit=1) for line in lines.splitlines())
+    return {pid for pid in pids if not states.get(str(pid), "Z").startswith("Z")}
+
+
 def _serve() -> None:
     from ladder_ebgan.cli import main
 
@@ -223,9 +237,11 @@ def _install(
     kill_at_fsync: int | None = None,
     kill_at_checkpoint_removal: bool = False,
     signal_at_step: tuple[int, list[int]] | None = None,
+    n_cores: int | None = None,
+    in_workers: dict[str, Any] | None = None,
 ) -> None:
-    """Make this process meet its end at a known place."""
-    from ladder_ebgan import group, runs, training
+    """Make this process, or the worker processes that it starts, meet their end at a known place."""
+    from ladder_ebgan import group, machine, runs, training, workers
 
     if checkpoint_each_step:
         ticks = iter(range(10**9, 0, -1))  # a clock that runs backwards: writing takes less than no time
@@ -237,14 +253,18 @@ def _install(
     if kill_at_checkpoint_removal:
         setattr(runs.RunFolder, "remove_checkpoint", lambda *_: _signal(signal.SIGKILL))  # noqa: B010
     if signal_at_step is not None:
-        note, (step, numbers) = training._note_divergence, signal_at_step
+        note, (step, numbers) = training.Stepper._note_divergence, signal_at_step
 
-        def note_and_signal(state: training.State, costs: training.StepCosts) -> None:
-            note(state, costs)
-            if state.step + 1 == step:  # within that step, counted from 1
+        def note_and_signal(stepper: training.Stepper, costs: training.StepCosts) -> None:
+            note(stepper, costs)
+            if stepper.batches.step + 1 == step:  # within that step, counted from 1
                 _signal(*numbers)
 
-        training._note_divergence = note_and_signal
+        setattr(training.Stepper, "_note_divergence", note_and_signal)  # noqa: B010
+    if n_cores is not None:
+        vars(machine)["available_cores"] = lambda: n_cores
+    if in_workers is not None:
+        workers.COMMAND = (sys.executable, __file__, json.dumps(in_workers))
 
 
 def _signal(*numbers: int) -> None:
@@ -252,5 +272,15 @@ def _signal(*numbers: int) -> None:
         os.kill(os.getpid(), number)
 
 
+def _work(hooks: str) -> None:
+    from ladder_ebgan.workers import main
+
+    _install(**json.loads(hooks))
+    main()
+
+
 if __name__ == "__main__":
-    _serve()
+    if len(sys.argv) == 1:
+        _serve()
+    else:
+        _work(sys.argv[1])

@@ -7,8 +7,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from ladder_ebgan.experiment import Event, GroupFinished, GroupStarted
-from ladder_ebgan.group import CurveMeasured, Stepped
+from ladder_ebgan.experiment import Event
+from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
 from ladder_ebgan.results import CurvePoint
 from ladder_ebgan.runs import Group
 
@@ -50,38 +50,55 @@ class Speed:
         return (last_step - first_step) / (last_time - first_time) if last_time > first_time else None
 
 
+class Training:
+    """A group that trains: what the display remembers of it."""
+
+    def __init__(self, event: GroupStarted) -> None:
+        self.name, self.n_steps = _name(event.group), event.n_steps
+        self.speed, self.error = Speed(), ""
+        self.next_look = 0.0  # when to look at its next step
+        self.task: TaskID | None = None  # its bar
+
+
 class Plain:
-    """Writes a line now and then, for log files and dumb terminals."""
+    """Writes a line now and then, for log files and dumb terminals: about as many for several groups as for one."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.speed, self.n_steps, self.error = Speed(), 0, ""
-        self.next_line = 0.0
+        self.training: dict[Group, Training] = {}
 
     def show(self, event: Event) -> None:
         """Write a line where the event is worth one."""
         if isinstance(event, GroupStarted):
-            self.speed, self.n_steps, self.error = Speed(), event.n_steps, ""
-            self.speed.read(event.first_step)
-            self.next_line = time.monotonic() + PLAIN_LINE_SECONDS
+            training = self.training[event.group] = Training(event)
+            training.speed.read(event.first_step)
+            training.next_look = self._next_look()
             self._print(_started(event))
         elif isinstance(event, CurveMeasured):
-            self.error = _mean_error(event.points)
-        elif isinstance(event, Stepped) and time.monotonic() >= self.next_line:
-            self.next_line = time.monotonic() + PLAIN_LINE_SECONDS
-            step = event.progress.step
-            speed = self.speed.read(step)
-            left = duration((self.n_steps - step) / speed) if speed else "unknown time"
-            self._print(
-                f"  {step}/{self.n_steps} steps, {speed or 0:.1f} a second, {left} left, "
-                f"{_state_of(event)}{self.error}"
-            )
+            self.training[event.group].error = _mean_error(event.points)
+        elif isinstance(event, Stepped) and time.monotonic() >= self.training[event.group].next_look:
+            self._print_step(event)
         elif isinstance(event, GroupFinished):
+            del self.training[event.group]
             for line in _finished(event):
                 self._print(line)
 
     def close(self) -> None:
         """Do nothing: lines are complete."""
+
+    def _next_look(self) -> float:
+        return time.monotonic() + PLAIN_LINE_SECONDS * len(self.training)
+
+    def _print_step(self, event: Stepped) -> None:
+        training, step = self.training[event.group], event.progress.step
+        training.next_look = self._next_look()
+        speed = training.speed.read(step)
+        left = duration((training.n_steps - step) / speed) if speed else "unknown time"
+        which = f"{training.name}: " if len(self.training) > 1 else ""
+        self._print(
+            f"  {which}{step}/{training.n_steps} steps, {speed or 0:.1f} a second, {left} left, "
+            f"{_state_of(event)}{training.error}"
+        )
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -100,36 +117,37 @@ class Live:
             console=console,
             refresh_per_second=2,
         )
-        self.task: TaskID | None = None
-        self.speed, self.error, self.next_refresh = Speed(), "", 0.0
+        self.training: dict[Group, Training] = {}
         self.progress.start()
 
     def show(self, event: Event) -> None:
-        """Update the bar of the group that trains."""
+        """Update the bar of the group that the event is of."""
         if isinstance(event, GroupStarted):
-            self.speed, self.error, self.next_refresh = Speed(), "", 0.0
-            self.task = self.progress.add_task(
-                _name(event.group), total=event.n_steps, completed=event.first_step, state="starting"
+            training = self.training[event.group] = Training(event)
+            training.task = self.progress.add_task(
+                training.name, total=event.n_steps, completed=event.first_step, state="starting"
             )
         elif isinstance(event, CurveMeasured):
-            self.error = _mean_error(event.points)
-        elif isinstance(event, Stepped) and time.monotonic() >= self.next_refresh:
-            assert self.task is not None
-            self.next_refresh = time.monotonic() + LIVE_REFRESH_SECONDS
-            speed = self.speed.read(event.progress.step)
+            self.training[event.group].error = _mean_error(event.points)
+        elif isinstance(event, Stepped) and time.monotonic() >= self.training[event.group].next_look:
+            training = self.training[event.group]
+            training.next_look = time.monotonic() + LIVE_REFRESH_SECONDS
+            speed = training.speed.read(event.progress.step)
             pace = f"{speed:.1f} steps/s, " if speed else ""
-            self.progress.update(
-                self.task, completed=event.progress.step, state=f"{pace}{_state_of(event)}{self.error}"
-            )
+            state = f"{pace}{_state_of(event)}{training.error}"
+            self._update(training, completed=event.progress.step, state=state)
         elif isinstance(event, GroupFinished):
-            assert self.task is not None
-            self.progress.update(self.task, completed=event.results[0].steps, state="done")
+            self._update(self.training.pop(event.group), completed=event.results[0].steps, state="done")
             for line in _finished(event):
                 self.progress.console.print(line, markup=False, highlight=False)
 
     def close(self) -> None:
         """Stop drawing; the last state of the bars stays."""
         self.progress.stop()
+
+    def _update(self, training: Training, completed: int, state: str) -> None:
+        assert training.task is not None
+        self.progress.update(training.task, completed=completed, state=state)
 
 
 def make_display(console: Console, quiet: bool) -> Display:

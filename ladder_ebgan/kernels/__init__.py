@@ -1,0 +1,119 @@
+"""The CPU's form of the ladder's element-wise parts: C++ kernels as autograd functions.
+
+`noisy_layer` and `denoise` compute what the functions of the same names in `ladder_ebgan.layers` define, forward
+and backward, each in one sweep over memory: as separate tensor operations they take as long as all matrix
+products together. They use OpenMP: a process that has run one must not run another in a child made by fork.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ladder_ebgan.kernels.library import Shape, Strided, is_built, load_library
+
+__all__ = ["denoise", "is_built", "load_library", "noisy_layer"]
+
+_TYPE_NAMES = {torch.float32: "float", torch.bfloat16: "bfloat16"}
+
+
+def noisy_layer(
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+) -> tuple[Tensor, Tensor]:
+    """Compute `ladder_ebgan.layers.noisy_layer`; arguments and results are described there."""
+    h, z_last = _NoisyLayer.apply(z_pre, noise, noise_std, beta, groups, relu)  # type: ignore[no-untyped-call]
+    return h, z_last
+
+
+def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+    """Compute `ladder_ebgan.layers.denoise`; arguments and result are described there."""
+    z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype)  # type: ignore[no-untyped-call]
+    return z_hat
+
+
+class _NoisyLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+    ) -> tuple[Tensor, Tensor]:
+        z_pre = z_pre.contiguous()
+        replicas, batch, features = z_pre.shape
+        assert batch % groups == 0
+        assert beta.shape == (replicas, 1, features)
+        h = torch.empty_like(z_pre)
+        z_last = torch.empty(replicas, batch // groups, features)
+        means, scales = torch.empty(2, replicas, groups, features)
+        shape = Shape(replicas, groups, batch // groups, features, torch.get_num_threads())
+        _kernel("noisy_layer_forward", z_pre)(
+            *(shape, _pointer(z_pre), _strided(noise), ctypes.c_float(noise_std), _pointer(beta), relu),
+            *(_pointer(h), _pointer(z_last), _pointer(means), _pointer(scales)),
+        )
+        ctx.save_for_backward(z_pre, means, scales, h)
+        ctx.shape, ctx.relu = shape, relu
+        ctx.set_materialize_grads(False)
+        return h, z_last
+
+    @staticmethod
+    def backward(ctx: Any, grad_h: Tensor | None, grad_z_last: Tensor | None) -> tuple[Tensor | None, ...]:
+        z_pre, means, scales, h = ctx.saved_tensors
+        grad_h = torch.zeros_like(h) if grad_h is None else grad_h.contiguous()
+        grad_z_last = None if grad_z_last is None else grad_z_last.contiguous()
+        grad_z_pre = torch.empty_like(z_pre)
+        grad_beta = torch.empty(z_pre.shape[0], 1, z_pre.shape[2])
+        _kernel("noisy_layer_backward", z_pre)(
+            *(ctx.shape, _pointer(z_pre), _pointer(means), _pointer(scales), _pointer(h), ctx.relu),
+            *(_pointer(grad_h), _strided(grad_z_last), _pointer(grad_z_pre), _pointer(grad_beta)),
+        )
+        return grad_z_pre, None, None, grad_beta, None, None
+
+
+class _Denoise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+        u_pre = u_pre.contiguous()
+        replicas, batch, features = u_pre.shape
+        assert z.shape == u_pre.shape
+        assert a.shape == (replicas, 10, 1, features)
+        z_hat = torch.empty_like(u_pre, dtype=dtype)
+        means, scales = torch.empty(2, replicas, features)
+        shape = Shape(replicas, 1, batch, features, torch.get_num_threads())
+        _kernel("denoise_forward", u_pre, z_hat)(
+            *(shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(z_hat), _pointer(means), _pointer(scales))
+        )
+        ctx.save_for_backward(u_pre, z, a, means, scales)
+        ctx.shape = shape
+        return z_hat
+
+    @staticmethod
+    def backward(ctx: Any, grad_z_hat: Tensor) -> tuple[Tensor | None, ...]:
+        u_pre, z, a, means, scales = ctx.saved_tensors
+        grad_z_hat = grad_z_hat.contiguous()
+        grad_u_pre, grad_a = torch.empty_like(u_pre), torch.empty_like(a)
+        grad_z = torch.empty(z.shape)
+        _kernel("denoise_backward", u_pre, grad_z_hat)(
+            *(ctx.shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(means), _pointer(scales)),
+            *(_pointer(grad_z_hat), _pointer(grad_u_pre), _pointer(grad_z), _pointer(grad_a)),
+        )
+        return grad_u_pre, grad_z, grad_a, None
+
+
+def _kernel(name: str, *tensors: Tensor) -> Any:
+    """Return the kernel for the types of these tensors."""
+    function = getattr(load_library(), "_".join([name, *(_TYPE_NAMES[tensor.dtype] for tensor in tensors)]))
+    function.restype = None
+    return function
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    assert tensor.is_contiguous()
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _strided(tensor: Tensor | None) -> Strided:
+    """Describe a float32 tensor `[replicas, rows, features]` whose last axis is contiguous; None is a null."""
+    if tensor is None:
+        return Strided(None, 0, 0)
+    assert tensor.dtype == torch.float32
+    assert tensor.stride(2) == 1, "the features of an example lie side by side"
+    return Strided(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))

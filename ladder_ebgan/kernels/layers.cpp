@@ -1,0 +1,264 @@
+// The two element-wise parts of a ladder, each forward and backward in one sweep over memory.
+//
+// What they compute is defined in ladder_ebgan/layers.py (noisy_layer, denoise); tests hold them to it. Arrays are
+// [replicas, batch, features], the last axis contiguous; `Strided` arrays may be slices along the other two. A
+// batch holds `groups` equal consecutive parts with statistics of their own. Each thread takes blocks of columns
+// and goes down their rows, so sums have one order whatever the number of threads, and a block stays in the
+// cache between its passes. A product's type P is float or bfloat16; all arithmetic here is float.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+constexpr long BLOCK = 64;           // columns
+constexpr float EPSILON = 1e-10f;    // as in layers.py
+
+struct bfloat16 {
+    uint16_t bits;
+    bfloat16() = default;
+    bfloat16(float value) {  // to the nearest, ties to even; not a number stays so
+        uint32_t word;
+        std::memcpy(&word, &value, 4);
+        const uint32_t rounded = (word + 0x7fff + ((word >> 16) & 1)) >> 16;
+        bits = static_cast<uint16_t>(value == value ? rounded : 0x7fc0);
+    }
+    operator float() const {
+        const uint32_t word = static_cast<uint32_t>(bits) << 16;
+        float value;
+        std::memcpy(&value, &word, 4);
+        return value;
+    }
+};
+
+inline float sigmoid(float x) {
+    // 1 / (1 + exp(-x)); exp(y) = 2^n exp(r) with |r| <= ln(2)/2 and a polynomial for exp(r)
+    const float y = x > 87.0f ? -87.0f : x < -87.0f ? 87.0f : -x;
+    const float n = (y * 1.44269504f + 12582912.0f) - 12582912.0f;  // rounds to the nearest integer
+    const float r = (y - n * 0.693145752f) - n * 1.42860677e-6f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = (p * r) * r + r + 1.0f;
+    const int32_t exponent = (static_cast<int32_t>(n) + 127) << 23;
+    float power;
+    std::memcpy(&power, &exponent, 4);
+    const float result = 1.0f / (1.0f + p * power);
+    return x == x ? result : x;
+}
+
+struct Shape {
+    long replicas, groups, batch, features;  // batch: rows of a group
+    long threads;
+};
+
+struct Strided {
+    const float* data;  // null: none
+    long replica, row;
+    const float* at(long r, long b) const { return data + r * replica + b * row; }
+};
+
+// Mean and 1 / sqrt(variance) of `width` columns, in two passes.
+template <class P>
+inline void statistics(const P* x, long rows, long stride, long width, float* mean, float* scale) {
+    float sum[BLOCK] = {}, squares[BLOCK] = {};
+    for (long b = 0; b < rows; ++b)
+        for (long j = 0; j < width; ++j) sum[j] += static_cast<float>(x[b * stride + j]);
+    for (long j = 0; j < width; ++j) mean[j] = sum[j] / rows;
+    for (long b = 0; b < rows; ++b)
+        for (long j = 0; j < width; ++j) {
+            const float centered = static_cast<float>(x[b * stride + j]) - mean[j];
+            squares[j] += centered * centered;
+        }
+    for (long j = 0; j < width; ++j) scale[j] = 1.0f / std::sqrt(squares[j] / rows + EPSILON);
+}
+
+// Run work(replica, first column, width) for every block of columns. The width of a full block is a constant.
+template <class Work>
+void for_each_block(const Shape& s, Work work) {
+    const long blocks = (s.features + BLOCK - 1) / BLOCK;
+#pragma omp parallel for schedule(static) num_threads(s.threads)
+    for (long i = 0; i < s.replicas * blocks; ++i) {
+        const long column = i % blocks * BLOCK, rest = s.features - column;
+        if (rest >= BLOCK) work(i / blocks, column, BLOCK);
+        else work(i / blocks, column, rest);
+    }
+}
+
+template <class P>
+void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std, const float* beta, bool relu, P* h,
+                         float* z_last, float* means, float* scales) {
+    const long n = s.features;
+    for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
+        for (long g = 0; g < s.groups; ++g) {
+            const long first = (r * s.groups + g) * s.batch;  // row of the group
+            const P* x = z_pre + first * n + column;
+            float* mean = means + (r * s.groups + g) * n + column;
+            float* scale = scales + (r * s.groups + g) * n + column;
+            statistics(x, s.batch, n, width, mean, scale);
+            const float* shift = beta + r * n + column;
+            for (long b = 0; b < s.batch; ++b) {
+                float z[BLOCK];
+                for (long j = 0; j < width; ++j) z[j] = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
+                if (noise.data) {
+                    const float* e = noise.at(r, g * s.batch + b) + column;
+                    for (long j = 0; j < width; ++j) z[j] += noise_std * e[j];
+                }
+                if (g == s.groups - 1)
+                    for (long j = 0; j < width; ++j) z_last[(r * s.batch + b) * n + column + j] = z[j];
+                P* out = h + (first + b) * n + column;
+                if (relu)
+                    for (long j = 0; j < width; ++j) out[j] = z[j] + shift[j] < 0 ? 0.0f : z[j] + shift[j];
+                else
+                    for (long j = 0; j < width; ++j) out[j] = z[j] + shift[j];
+            }
+        }
+    });
+}
+
+// Gradient of the normalisation: rows of `gradient` [batch, BLOCK] with respect to its output become those with
+// respect to its input.
+template <class P>
+inline void normalization_backward(const P* x, long rows, long stride, long width, const float* mean,
+                                   const float* scale, const float* gradient, P* result) {
+    float sum[BLOCK] = {}, product[BLOCK] = {};
+    for (long b = 0; b < rows; ++b)
+        for (long j = 0; j < width; ++j) {
+            const float normalized = (static_cast<float>(x[b * stride + j]) - mean[j]) * scale[j];
+            sum[j] += gradient[b * BLOCK + j];
+            product[j] += gradient[b * BLOCK + j] * normalized;
+        }
+    for (long j = 0; j < width; ++j) sum[j] /= rows, product[j] /= rows;
+    for (long b = 0; b < rows; ++b)
+        for (long j = 0; j < width; ++j) {
+            const float normalized = (static_cast<float>(x[b * stride + j]) - mean[j]) * scale[j];
+            result[b * stride + j] = scale[j] * (gradient[b * BLOCK + j] - sum[j] - normalized * product[j]);
+        }
+}
+
+template <class P>
+void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const float* scales, const P* h, bool relu,
+                          const P* grad_h, Strided grad_z_last, P* grad_z_pre, float* grad_beta) {
+    const long n = s.features;
+    for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
+        std::vector<float> gradient(s.batch * BLOCK);
+        float shift[BLOCK] = {};
+        for (long g = 0; g < s.groups; ++g) {
+            const long first = (r * s.groups + g) * s.batch, offset = (r * s.groups + g) * n + column;
+            for (long b = 0; b < s.batch; ++b) {
+                const P *out = h + (first + b) * n + column, *upper = grad_h + (first + b) * n + column;
+                float* row = gradient.data() + b * BLOCK;
+                for (long j = 0; j < width; ++j)
+                    row[j] = relu && static_cast<float>(out[j]) <= 0 ? 0.0f : static_cast<float>(upper[j]);
+                for (long j = 0; j < width; ++j) shift[j] += row[j];
+                if (grad_z_last.data && g == s.groups - 1) {
+                    const float* lateral = grad_z_last.at(r, b) + column;
+                    for (long j = 0; j < width; ++j) row[j] += lateral[j];
+                }
+            }
+            normalization_backward(z_pre + first * n + column, s.batch, n, width, means + offset, scales + offset,
+                                   gradient.data(), grad_z_pre + first * n + column);
+        }
+        for (long j = 0; j < width; ++j) grad_beta[r * n + column + j] = shift[j];
+    });
+}
+
+template <class P, class H>
+void denoise_forward(Shape s, const P* u_pre, Strided z, const float* parameters, H* z_hat, float* means,
+                     float* scales) {
+    const long n = s.features;
+    for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
+        const P* x = u_pre + r * s.batch * n + column;
+        float *mean = means + r * n + column, *scale = scales + r * n + column;
+        statistics(x, s.batch, n, width, mean, scale);
+        const float* a = parameters + r * 10 * n + column;
+        for (long b = 0; b < s.batch; ++b) {
+            const float* lateral = z.at(r, b) + column;
+            H* out = z_hat + (r * s.batch + b) * n + column;
+#pragma omp simd
+            for (long j = 0; j < width; ++j) {
+                const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
+                const float mu = a[j] * sigmoid(a[n + j] * u + a[2 * n + j]) + a[3 * n + j] * u + a[4 * n + j];
+                const float v =
+                    a[5 * n + j] * sigmoid(a[6 * n + j] * u + a[7 * n + j]) + a[8 * n + j] * u + a[9 * n + j];
+                out[j] = (lateral[j] - mu) * v + mu;
+            }
+        }
+    });
+}
+
+template <class P, class H>
+void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameters, const float* means,
+                      const float* scales, const H* grad_z_hat, P* grad_u_pre, float* grad_z, float* grad_parameters) {
+    const long n = s.features;
+    for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
+        std::vector<float> gradient(s.batch * BLOCK);
+        const P* x = u_pre + r * s.batch * n + column;
+        const float *mean = means + r * n + column, *scale = scales + r * n + column;
+        const float* a = parameters + r * 10 * n + column;
+        float sums[10][BLOCK] = {};
+        for (long b = 0; b < s.batch; ++b) {
+            const float* lateral = z.at(r, b) + column;
+            const H* upper = grad_z_hat + (r * s.batch + b) * n + column;
+            float *row = gradient.data() + b * BLOCK, *grad_lateral = grad_z + (r * s.batch + b) * n + column;
+#pragma omp simd
+            for (long j = 0; j < width; ++j) {
+                const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
+                const float s1 = sigmoid(a[n + j] * u + a[2 * n + j]), s2 = sigmoid(a[6 * n + j] * u + a[7 * n + j]);
+                const float mu = a[j] * s1 + a[3 * n + j] * u + a[4 * n + j];
+                const float v = a[5 * n + j] * s2 + a[8 * n + j] * u + a[9 * n + j];
+                const float g = static_cast<float>(upper[j]);
+                const float grad_mu = g * (1.0f - v), grad_v = g * (lateral[j] - mu);
+                const float inner1 = grad_mu * a[j] * s1 * (1.0f - s1);  // at the argument of the sigmoid
+                const float inner2 = grad_v * a[5 * n + j] * s2 * (1.0f - s2);
+                grad_lateral[j] = g * v;
+                row[j] = inner1 * a[n + j] + grad_mu * a[3 * n + j] + inner2 * a[6 * n + j] + grad_v * a[8 * n + j];
+                sums[0][j] += grad_mu * s1, sums[1][j] += inner1 * u, sums[2][j] += inner1;
+                sums[3][j] += grad_mu * u, sums[4][j] += grad_mu;
+                sums[5][j] += grad_v * s2, sums[6][j] += inner2 * u, sums[7][j] += inner2;
+                sums[8][j] += grad_v * u, sums[9][j] += grad_v;
+            }
+        }
+        for (long k = 0; k < 10; ++k)
+            for (long j = 0; j < width; ++j) grad_parameters[(r * 10 + k) * n + column + j] = sums[k][j];
+        normalization_backward(x, s.batch, n, width, mean, scale, gradient.data(),
+                               grad_u_pre + r * s.batch * n + column);
+    });
+}
+
+}  // namespace
+
+// Named after their types: of the products, and, where it can be another one, of what is handed on.
+#define NOISY_LAYER(P)                                                                                          \
+    extern "C" void noisy_layer_forward_##P(Shape s, const P* z_pre, Strided noise, float noise_std,            \
+                                            const float* beta, bool relu, P* h, float* z_last, float* means,    \
+                                            float* scales) {                                                    \
+        noisy_layer_forward(s, z_pre, noise, noise_std, beta, relu, h, z_last, means, scales);                  \
+    }                                                                                                           \
+    extern "C" void noisy_layer_backward_##P(Shape s, const P* z_pre, const float* means, const float* scales,  \
+                                             const P* h, bool relu, const P* grad_h, Strided grad_z_last,       \
+                                             P* grad_z_pre, float* grad_beta) {                                 \
+        noisy_layer_backward(s, z_pre, means, scales, h, relu, grad_h, grad_z_last, grad_z_pre, grad_beta);     \
+    }
+#define DENOISE(P, H)                                                                                           \
+    extern "C" void denoise_forward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,      \
+                                              H* z_hat, float* means, float* scales) {                          \
+        denoise_forward(s, u_pre, z, parameters, z_hat, means, scales);                                         \
+    }                                                                                                           \
+    extern "C" void denoise_backward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,     \
+                                               const float* means, const float* scales, const H* grad_z_hat,    \
+                                               P* grad_u_pre, float* grad_z, float* grad_parameters) {          \
+        denoise_backward(s, u_pre, z, parameters, means, scales, grad_z_hat, grad_u_pre, grad_z,                \
+                         grad_parameters);                                                                      \
+    }
+
+NOISY_LAYER(float)
+NOISY_LAYER(bfloat16)
+DENOISE(float, float)
+DENOISE(bfloat16, float)
+DENOISE(bfloat16, bfloat16)

@@ -1,0 +1,74 @@
+"""Options and types of options that several commands share. Importing this is cheap."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only in late versions
+    """Whole numbers separated by commas."""
+
+    name = "N[,N...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """Return the numbers."""
+        if isinstance(value, list):
+            return value
+        try:
+            numbers = [int(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"'{value}' is not a whole number, or several separated by commas", param, ctx)
+        if min(numbers) < 0:
+            self.fail(f"'{value}' has a negative number", param, ctx)
+        return numbers
+
+
+def recipe_options(command: str) -> Callable[[Command], Command]:
+    """Add --recipe and --set to the command of that name."""
+    recipe = click.option(
+        "--recipe",
+        "recipe_name",
+        envvar=f"LADDER_EBGAN_{command}_RECIPE",
+        default="table2",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="Settings of the experiment; see 'ladder-ebgan recipes list'.",
+    )
+    overrides = click.option(
+        "--set",
+        "overrides",
+        envvar=f"LADDER_EBGAN_{command}_SET",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a setting of the recipe, such as ladder.n_steps=1000. Repeatable.",
+    )
+    return lambda function: recipe(overrides(function))
+
+
+def device_options(function: Command) -> Command:
+    """Add --device and --precision."""
+    device = click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to train."
+    )
+    precision = click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "tf32", "bfloat16"]),
+        default="auto",
+        show_default=True,
+        help="Of matrix products.",
+    )
+    return device(precision(function))
+
+
+def compile_option(command: str) -> Callable[[Command], Command]:
+    """Add --compile and --no-compile to the command of that name."""
+    return click.option(
+        "--compile/--no-compile",
+        "compiled",
+        envvar=f"LADDER_EBGAN_{command}_COMPILE",
+        default=None,
+        help="Compile the training step.  [default: where it pays]",
+    )

@@ -1,0 +1,25 @@
+"""What the CPU of this machine is."""
+
+import platform
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def description() -> dict[str, str]:
+    """Return what Linux says of the first core in /proc/cpuinfo, by key; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def name() -> str:
+    """Return the model's name."""
+    return description().get("model name") or platform.processor() or platform.machine()
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether there are instructions for products of bfloat16 numbers."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(description().get("flags", "").split())
