@@ -1,12 +1,11 @@
 """What a training step is given: images, noise and latents, on the device.
 
-Every number is a function of (seed, stream, step) and the kind of device, so that a run goes on from any step as
-if never stopped, and a replica gets the same batches and noise whichever replicas train beside it.
+Every number is a function of (seed, stream, step), so that a run goes on from any step as if never stopped, and a
+replica gets the same batches and noise whichever replicas train beside it.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,64 +28,29 @@ class Batch(NamedTuple):
     generated_noise: Tensor | None  # [replicas, batch, units of all layers]
 
 
-class NormalStream(Protocol):
-    """Standard normal numbers of one stream, a fixed number for each replica and step."""
-
-    def at(self, step: int, device_step: Tensor) -> Tensor:
-        """Return the numbers of a step, `[replicas, *shape]`; the next call may overwrite them.
-
-        Args:
-            step: the number of the step, counted from 0, as the host knows it.
-            device_step: the same number on the device; the only one that a captured step may use.
-        """
+Normal = Callable[[Tensor, Tensor, Sequence[int]], Tensor]  # as philox_normal
 
 
-class HostNormals:
-    """Normal numbers on a CPU, from torch's own generator.
+class NormalStream:
+    """Standard normal numbers of one stream: a function of seed and step, without any state.
 
-    Those of the next step are drawn on another thread while this one is computed; as they depend on (seed,
-    stream, step) alone, they are the same numbers. Two buffers take turns.
+    Args:
+        seeds: of each replica.
+        stream: what they are for.
+        shape: of one replica's numbers.
+        device: where they are drawn.
+        normal: `philox_normal`, or what computes the same faster.
     """
 
-    def __init__(self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...]) -> None:
-        self.seeds, self.stream = seeds, stream
-        self.generator = torch.Generator()
-        self.buffers = [torch.empty((len(seeds), *shape)) for _ in range(2)]
-        self.drawer = ThreadPoolExecutor(1, thread_name_prefix="noise")
-        self.ahead: tuple[int, Future[Tensor]] | None = None  # a step, and its numbers to come
-
-    def at(self, step: int, device_step: Tensor) -> Tensor:
-        """Return the numbers of `step`, and begin to draw those of the next."""
-        ahead = self.ahead if self.ahead is not None and self.ahead[0] == step else None
-        numbers = (ahead[1] if ahead else self.drawer.submit(self._draw, step)).result()
-        self.ahead = (step + 1, self.drawer.submit(self._draw, step + 1))
-        return numbers
-
-    def _draw(self, step: int) -> Tensor:
-        buffer = self.buffers[step % 2]
-        for values, seed in zip(buffer, self.seeds, strict=True):
-            self.generator.manual_seed(stream_key(seed, self.stream, step))
-            values.normal_(generator=self.generator)
-        return buffer
-
-
-class DeviceNormals:
-    """Normal numbers on a GPU: a function of key and step without any state, so that it can be captured."""
-
     def __init__(
-        self,
-        seeds: Sequence[int],
-        stream: Stream,
-        shape: tuple[int, ...],
-        device: torch.device,
-        normal: Callable[[Tensor, Tensor, tuple[int, ...]], Tensor],
+        self, seeds: Sequence[int], stream: Stream, shape: tuple[int, ...], device: torch.device, normal: Normal
     ) -> None:
         self.keys = torch.tensor([stream_key(seed, stream) for seed in seeds], device=device)
         self.shape, self.normal = shape, normal
 
-    def at(self, step: int, device_step: Tensor) -> Tensor:
-        """Return the numbers of `device_step`."""
-        return self.normal(self.keys, device_step, self.shape)
+    def at(self, step: Tensor) -> Tensor:
+        """Return the numbers of `step`, an int64 `[]` on the device, as `[replicas, *shape]`."""
+        return self.normal(self.keys, step, self.shape)
 
 
 class BatchStream:
@@ -100,7 +64,7 @@ class BatchStream:
         batch_size: labelled and unlabelled images a step, each.
         n_units: noise values an image takes.
         latent_size: of the generator's input; None without a generator.
-        normal: `philox_normal` or its compiled form, used on a GPU.
+        normal: `philox_normal`, or what computes the same faster.
     """
 
     def __init__(
@@ -112,24 +76,22 @@ class BatchStream:
         batch_size: int,
         n_units: int,
         latent_size: int | None,
-        normal: Callable[[Tensor, Tensor, tuple[int, ...]], Tensor] = philox_normal,
+        normal: Normal = philox_normal,
     ) -> None:
         self.images, self.labels = images, labels
         self.subsets, self.seeds, self.batch_size = subsets, seeds, batch_size
         device = images.device
 
         def normals(stream: Stream, *shape: int) -> NormalStream:
-            if device.type == "cpu":
-                return HostNormals(seeds, stream, shape)
-            return DeviceNormals(seeds, stream, shape, device, normal)
+            return NormalStream(seeds, stream, shape, device, normal)
 
         self.noise = normals(Stream.CORRUPTION_NOISE, 2 * batch_size, n_units)
         self.has_generator = latent_size is not None
         if latent_size is not None:
             self.latents = normals(Stream.LATENTS, batch_size, latent_size)
             self.generated_noise = normals(Stream.GENERATED_NOISE, batch_size, n_units)
-        # Where the stream stands: on the host, and on the device for a captured step.
-        self.step, self.device_step = 0, torch.zeros((), dtype=torch.int64, device=device)
+        # Where the stream stands; on the device, so that a captured step finds it and moves it on.
+        self.step = torch.zeros((), dtype=torch.int64, device=device)
         self.position = torch.zeros(1, dtype=torch.int64, device=device)  # in the window
         self.window = torch.zeros(WINDOW_STEPS, len(seeds), 2 * batch_size, dtype=torch.int64, device=device)
 
@@ -144,23 +106,20 @@ class BatchStream:
         ]
         self.window.copy_(torch.from_numpy(np.stack(replicas, axis=1)))
         self.position.zero_()
-        self.step = step
-        self.device_step.fill_(step)
+        self.step.fill_(step)
 
     def current(self, adversarial: bool = False) -> Batch:
         """Return the batch of the step that the stream stands at, with latents and their noise if `adversarial`."""
         index = self.window.index_select(0, self.position).squeeze(0)  # [replicas, 2 batch]
-        place = (self.step, self.device_step)
         return Batch(
             images=self.images[index],
             labels=self.labels[index[:, : self.batch_size]],
-            noise=self.noise.at(*place),
-            latents=self.latents.at(*place) if adversarial else None,
-            generated_noise=self.generated_noise.at(*place) if adversarial else None,
+            noise=self.noise.at(self.step),
+            latents=self.latents.at(self.step) if adversarial else None,
+            generated_noise=self.generated_noise.at(self.step) if adversarial else None,
         )
 
     def advance(self) -> None:
-        """Go to the next step; on the device too, so that a captured step does it whenever it is replayed."""
+        """Go to the next step, in place, so that a captured step does it whenever it is replayed."""
         self.step += 1
         self.position += 1
-        self.device_step += 1

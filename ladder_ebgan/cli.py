@@ -339,9 +339,11 @@ def _say(console: "Console", text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; a mistake is told in one line, without a traceback."""
-    # Threads that wait by spinning make a step twenty times slower as soon as another process wants a core.
-    # The setting is read when torch is imported, which only a command does.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait for each other spin for about a millisecond, then sleep: to sleep at once makes a step half
+    # as fast, to spin on makes it twenty times slower as soon as another process wants a core. The setting is read
+    # when torch is imported, which only a command does.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     try:
         cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

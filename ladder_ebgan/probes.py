@@ -4,7 +4,6 @@ import ctypes
 import gc
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan import capture
-from ladder_ebgan.batches import DeviceNormals
+from ladder_ebgan.batches import NormalStream
 from ladder_ebgan.floor import Product
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.streams import Stream
@@ -102,20 +101,12 @@ def copy_probe(device: torch.device) -> Probe:
 
 
 def normals_probe(shape: tuple[int, int], n_replicas: int, resolved: Resolved, functions: Functions) -> Probe:
-    """Time a random number as `batches.py` draws them, `shape` for each thread or, on a GPU, for each replica."""
-    device, n = resolved.device, resolved.n_threads
-    if device.type == "cpu":
-        generators = [torch.Generator().manual_seed(seed) for seed in range(n)]
-        places, threads = torch.empty(n, *shape), ThreadPoolExecutor(n)
-
-        def draw() -> list[Tensor]:
-            return list(threads.map(lambda place, g: place.normal_(generator=g), places, generators))
-
-        return Probe.of(draw, device, places.numel())
-    normals = DeviceNormals(range(n_replicas), Stream.CORRUPTION_NOISE, shape, device, functions.normal)
+    """Time a random number as `batches.py` draws them, `shape` for each replica."""
+    device = resolved.device
+    normals = NormalStream(range(n_replicas), Stream.CORRUPTION_NOISE, shape, device, functions.normal)
     step = torch.zeros((), dtype=torch.int64, device=device)
-    draw_all = capture.captured(partial(normals.at, 0, step), device)
-    return Probe.of(draw_all, device, n_replicas * math.prod(shape))
+    draw = capture.captured(partial(normals.at, step), device)
+    return Probe.of(draw, device, n_replicas * math.prod(shape))
 
 
 def in_float32(step: Callable[[], object]) -> Callable[[], None]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream
-from ladder_ebgan.capture import captured, layer_functions, prepared
+from ladder_ebgan.capture import captured, layer_functions, normal_function, prepared
 from ladder_ebgan.energies import reconstruction_energy
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
@@ -104,7 +104,7 @@ class Functions:
             prepared(ladder_costs, compiled, device),
             prepared(generated_energy, compiled, device),
             prepared(Generator.forward, compiled, device),
-            prepared(philox_normal, compiled, device),
+            normal_function(compiled, device),
             layer_functions(compiled, device),
         )
 
@@ -248,7 +248,7 @@ class Stepper:
 
     def __init__(self, state: State, batches: BatchStream, settings: LadderSettings, functions: Functions) -> None:
         self.state, self.batches, self.settings, self.functions = state, batches, settings, functions
-        self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), device=batches.device_step.device)
+        self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), device=batches.step.device)
 
     def seek(self, step: int) -> None:
         """Go to `step`, the first of a window of WINDOW_STEPS steps that can then be made."""
@@ -280,7 +280,7 @@ class Stepper:
         if costs.energy_generated is not None:
             total = total + costs.energy_generated
         first = (self.state.diverged_step < 0) & ~torch.isfinite(total)
-        self.state.diverged_step.copy_(torch.where(first, self.batches.device_step + 1, self.state.diverged_step))
+        self.state.diverged_step.copy_(torch.where(first, self.batches.step + 1, self.state.diverged_step))
 
 
 class Progress(NamedTuple):
@@ -309,7 +309,7 @@ def train(
     On a CPU it yields after every step. On a GPU, where steps are only handed over here, it yields once for a
     window of them, and at multiples of `yield_every_steps`.
     """
-    device = batches.device_step.device
+    device = batches.step.device
     stepper = Stepper(state, batches, settings, functions)
     n_adversarial = adversarial_steps(settings)
     for first, end in ((0, n_adversarial), (n_adversarial, settings.n_steps)):

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "interruption": set(),
     "kernels": {"kernels"},
     "kernels.library": set(),
-    "capture": {"kernels", "layers"},
+    "capture": {"kernels", "layers", "philox"},
     # Models.
     "ladder": {"layers"},
     "generator": {"layers"},

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 import torch
 from conftest import SmallData
 
-from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream, DeviceNormals, HostNormals
+from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream, NormalStream
 from ladder_ebgan.data import labeled_order
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.streams import Stream, stream_key
@@ -66,42 +65,25 @@ def test_each_kind_of_number_comes_from_the_stream_of_its_name(data: SmallData) 
     }
     for stream, numbers in expected.items():
         assert numbers is not None
-        assert torch.equal(numbers, HostNormals([0, 3], stream, tuple(numbers.shape[1:])).at(5, on_device(5)))
+        assert torch.equal(numbers, normals([0, 3], stream, tuple(numbers.shape[1:])).at(on_device(5)))
 
 
-def test_a_number_on_a_cpu_is_that_of_torchs_generator_under_the_key_of_its_step() -> None:
-    numbers = HostNormals([3, 7], Stream.LATENTS, (3, 2)).at(4, on_device(4))
-    for r, seed in enumerate((3, 7)):
-        generator = torch.Generator().manual_seed(stream_key(seed, Stream.LATENTS, 4))
-        assert torch.equal(numbers[r], torch.randn(3, 2, generator=generator))
+def normals(seeds: list[int], stream: Stream, shape: tuple[int, ...]) -> NormalStream:
+    return NormalStream(seeds, stream, shape, CPU, philox_normal)
 
 
-def test_numbers_drawn_ahead_are_those_drawn_when_asked_for() -> None:
-    """A jump makes what was drawn ahead useless, and it has to be drawn anew."""
-    ahead = HostNormals([0, 1], Stream.LATENTS, (3, 2))
-    for step in (0, 1, 2, 7, 3, 3, 4, 2):
-        on_demand = HostNormals([0, 1], Stream.LATENTS, (3, 2))
-        assert torch.equal(ahead.at(step, on_device(step)), on_demand.at(step, on_device(step))), step
-
-
-def device_normals(seeds: list[int], stream: Stream, shape: tuple[int, ...]) -> DeviceNormals:
-    return DeviceNormals(seeds, stream, shape, CPU, philox_normal)
-
-
-def test_numbers_on_a_gpu_are_philox_under_the_key_of_the_stream_and_the_step_on_the_device() -> None:
-    """The step that the host knows has no part in them: a replayed step would not move it."""
-    normals, step = device_normals([3, 7], Stream.LATENTS, (5, 3)), on_device(6)
+def test_numbers_are_philox_under_the_key_of_the_stream_and_the_step() -> None:
+    stream, step = normals([3, 7], Stream.LATENTS, (5, 3)), on_device(6)
     expected = philox_normal(torch.tensor([stream_key(seed, Stream.LATENTS) for seed in (3, 7)]), step, (5, 3))
     assert expected.shape == (2, 5, 3)
-    assert torch.equal(normals.at(6, step), expected)
-    assert torch.equal(normals.at(99, step), expected)
+    assert torch.equal(stream.at(step), expected)
     step += 1
-    assert not torch.equal(normals.at(6, step), expected)
+    assert not torch.equal(stream.at(step), expected)
 
 
-def test_a_replica_on_a_gpu_has_the_same_numbers_among_others_as_alone() -> None:
-    together = device_normals([3, 7, 11], Stream.CORRUPTION_NOISE, (5, 3)).at(0, on_device(2))
-    alone = device_normals([7], Stream.CORRUPTION_NOISE, (5, 3)).at(0, on_device(2))
+def test_a_replica_has_the_same_numbers_among_others_as_alone() -> None:
+    together = normals([3, 7, 11], Stream.CORRUPTION_NOISE, (5, 3)).at(on_device(2))
+    alone = normals([7], Stream.CORRUPTION_NOISE, (5, 3)).at(on_device(2))
     assert torch.equal(together[1:2], alone)
 
 
@@ -144,27 +126,24 @@ def test_a_batch_may_be_asked_for_again_before_going_on(data: SmallData) -> None
 def test_where_the_stream_stands_is_known_on_the_host_and_on_the_device(data: SmallData) -> None:
     """The device's numbers are written in place, since a captured step reads them where they were."""
     stream = stream_of(data, [0, 5])
-    places = (stream.device_step, stream.position, stream.window)
+    places = (stream.step, stream.position, stream.window)
     addresses = [tensor.data_ptr() for tensor in places]
     for first in (0, 9):
         stream.seek(first)
         for moved in range(3):
-            assert stream.step == stream.device_step.item() == first + moved
+            assert stream.step.item() == first + moved
             assert stream.position.tolist() == [moved]
             stream.advance()
-    assert [tensor.data_ptr() for tensor in (stream.device_step, stream.position, stream.window)] == addresses
+    assert [tensor.data_ptr() for tensor in (stream.step, stream.position, stream.window)] == addresses
 
 
-def test_images_and_noise_of_a_step_follow_the_device_alone(data: SmallData) -> None:
-    """As in a replay, which moves the step on the device and leaves the host's: with numbers as on a GPU."""
+def test_images_and_noise_of_a_step_follow_the_tensors_alone(data: SmallData) -> None:
+    """As in a replay, which moves what is on the device and runs no Python."""
     replayed, moved = stream_of(data, [0, 5]), stream_of(data, [0, 5])
     for stream in (replayed, moved):
-        stream.noise = device_normals([0, 5], Stream.CORRUPTION_NOISE, (20, N_UNITS))
-        stream.latents = device_normals([0, 5], Stream.LATENTS, (10, LATENT_SIZE))
-        stream.generated_noise = device_normals([0, 5], Stream.GENERATED_NOISE, (10, N_UNITS))
         stream.seek(4)
     replayed.position += 2
-    replayed.device_step += 2
+    replayed.step += 2
     moved.advance()
     moved.advance()
     assert same(copied(replayed.current(adversarial=True)), copied(moved.current(adversarial=True)))
@@ -214,39 +193,21 @@ def test_only_labels_of_the_subset_are_read(data: SmallData) -> None:
         assert torch.equal(at(stream, step).labels, at(clean, step).labels)
 
 
-def test_the_numbers_of_a_step_stay_while_the_next_are_drawn(data: SmallData) -> None:
-    """A step's own noise must not change while the next is drawn ahead."""
-    stream = HostNormals([0, 1], Stream.LATENTS, (50, 40))
-    for step in range(20):
-        numbers = stream.at(step, on_device(step))
-        kept = numbers.clone()
-        assert stream.ahead is not None
-        stream.ahead[1].result()
-        assert torch.equal(numbers, kept)
-
-
-NORMALS = pytest.mark.parametrize("normals", [HostNormals, device_normals], ids=["cpu", "gpu"])
-
-
-@NORMALS
-def test_noise_is_standard_normal(normals: Callable[..., HostNormals | DeviceNormals]) -> None:
+def test_noise_is_standard_normal() -> None:
     """600,000 numbers: the mean has a deviation of 0.0013, the deviation one of 0.0009, the kurtosis 0.006."""
     stream = normals([0, 1, 2], Stream.CORRUPTION_NOISE, (200, 100))
-    numbers = torch.stack([stream.at(step, on_device(step)).clone() for step in range(10)]).double()
+    numbers = torch.stack([stream.at(on_device(step)).clone() for step in range(10)]).double()
     assert abs(numbers.mean().item()) < 0.006
     assert numbers.std().item() == pytest.approx(1, abs=0.005)
     assert (numbers**4).mean().item() == pytest.approx(3, abs=0.05)
 
 
-@NORMALS
-def test_noise_of_replicas_steps_and_streams_is_not_correlated(
-    normals: Callable[..., HostNormals | DeviceNormals],
-) -> None:
+def test_noise_of_replicas_steps_and_streams_is_not_correlated() -> None:
     """20,000 pairs: a correlation has a deviation of 0.007."""
     rows = []
     for stream in (Stream.CORRUPTION_NOISE, Stream.GENERATED_NOISE):
         normal = normals([0, 1], stream, (20_000,))
-        rows += [normal.at(step, on_device(step)).clone() for step in range(3)]
+        rows += [normal.at(on_device(step)).clone() for step in range(3)]
     correlation = torch.corrcoef(torch.cat(rows)) - torch.eye(12)
     assert correlation.abs().max().item() < 0.035
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ladder_ebgan import training
-from ladder_ebgan.batches import DeviceNormals
+from ladder_ebgan.batches import NormalStream
 from ladder_ebgan.capture import WARM_UP_STEPS, CapturedStep, captured
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.philox import philox_normal
@@ -147,8 +147,8 @@ def test_a_diverged_replica_is_recorded_in_a_replayed_step_and_leaves_the_other_
     reference.assert_equal(healthy.parameters(0), broken.parameters(0))
 
 
-def device_normals(seeds: list[int], shape: tuple[int, ...] = (30, 7)) -> DeviceNormals:
-    return DeviceNormals(seeds, Stream.CORRUPTION_NOISE, shape, CUDA, philox_normal)
+def device_normals(seeds: list[int], shape: tuple[int, ...] = (30, 7)) -> NormalStream:
+    return NormalStream(seeds, Stream.CORRUPTION_NOISE, shape, CUDA, philox_normal)
 
 
 def on_device(step: int) -> Tensor:
@@ -156,35 +156,33 @@ def on_device(step: int) -> Tensor:
 
 
 def test_noise_of_a_seed_is_the_same_among_others_as_alone() -> None:
-    together, alone = device_normals([3, 7, 11]).at(0, on_device(5)), device_normals([7]).at(0, on_device(5))
+    together, alone = device_normals([3, 7, 11]).at(on_device(5)), device_normals([7]).at(on_device(5))
     assert torch.equal(together[1:2], alone)
     assert not torch.equal(together[0], together[2])
 
 
 def test_the_step_on_the_device_decides_the_noise() -> None:
     normals = device_normals([3, 7])
-    fifth = normals.at(5, on_device(5)).clone()
-    assert torch.equal(normals.at(0, on_device(5)), fifth)
-    assert not torch.equal(normals.at(5, on_device(6)), fifth)
+    fifth = normals.at(on_device(5)).clone()
+    assert torch.equal(normals.at(on_device(5)), fifth)
+    assert not torch.equal(normals.at(on_device(6)), fifth)
     # The words are the processor's; its sine, cosine and logarithm are others.
-    on_cpu = DeviceNormals([3, 7], Stream.CORRUPTION_NOISE, (30, 7), CPU, philox_normal).at(5, torch.tensor(5))
+    on_cpu = NormalStream([3, 7], Stream.CORRUPTION_NOISE, (30, 7), CPU, philox_normal).at(torch.tensor(5))
     assert_close(fifth.cpu(), on_cpu, rtol=1e-4, atol=1e-4)
 
 
 def test_compiled_noise_is_close_to_the_ordinary_one() -> None:
     shape, compiled = (30, 7), Functions.prepare(True, CUDA).normal
-    normals = DeviceNormals([3, 7], Stream.CORRUPTION_NOISE, shape, CUDA, compiled)
+    normals = NormalStream([3, 7], Stream.CORRUPTION_NOISE, shape, CUDA, compiled)
     for step in (5, 6):
-        assert_close(
-            normals.at(0, on_device(step)), device_normals([3, 7]).at(0, on_device(step)), rtol=1e-4, atol=1e-4
-        )
+        assert_close(normals.at(on_device(step)), device_normals([3, 7]).at(on_device(step)), rtol=1e-4, atol=1e-4)
 
 
 def test_a_replayed_draw_gives_the_numbers_of_each_step() -> None:
     normals, step = device_normals([3, 7]), on_device(0)
 
     def draw() -> Tensor:
-        numbers = normals.at(0, step) + 0.0
+        numbers = normals.at(step) + 0.0
         step.add_(1)
         return numbers
 
@@ -194,7 +192,7 @@ def test_a_replayed_draw_gives_the_numbers_of_each_step() -> None:
     assert replay.recording is not None
     assert step.item() == len(drawn)
     for number, numbers in enumerate(drawn):
-        assert torch.equal(numbers, device_normals([3, 7]).at(0, on_device(number))), number
+        assert torch.equal(numbers, device_normals([3, 7]).at(on_device(number))), number
 
 
 def test_a_gpu_gives_what_the_cpu_gives() -> None:

@@ -42,6 +42,7 @@ def cxx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiler]:
     source = tmp_path / "source"
     source.mkdir()
     (source / "layers.cpp").write_text(SOURCE)
+    (source / "normals.cpp").write_text("int nothing;\n")
     monkeypatch.setattr(library, "files", lambda package: source)
     own = Compiler(tmp_path)
     monkeypatch.setenv("CXX", str(own.path))
@@ -191,3 +192,26 @@ def test_two_processes_that_build_at_the_same_time_both_succeed(cxx: Compiler, t
     assert cxx.n_builds == 2
     assert len(list(begun.iterdir())) == 2
     assert [path.suffix for path in built()] == [".so"]
+
+
+@NEEDS_COMPILER
+def test_a_damaged_library_is_built_anew(cxx: Compiler) -> None:
+    path = library._library_path(library._sources(), str(cxx.path))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")  # as a power cut leaves it
+    assert load() == 42
+    assert cxx.n_builds == 1
+
+
+def test_a_compiler_that_is_no_program_is_named(cxx: Compiler) -> None:
+    cxx.path.write_bytes(bytes(100))
+    with pytest.raises(UsageError, match=r"^the C\+\+ compiler .* could not be run \("):
+        load()
+    assert not library.is_built()
+
+
+@NEEDS_COMPILER
+def test_a_library_that_cannot_be_loaded_is_said_so(cxx: Compiler) -> None:
+    cxx.write("1.0", 'while [ "$1" != -o ]; do shift; done; echo nonsense > "$2"')
+    with pytest.raises(UsageError, match=r"^the kernels could not be loaded \("):
+        load()

@@ -17,6 +17,7 @@ from torch.testing import assert_close
 
 from ladder_ebgan import kernels, layers
 from ladder_ebgan.kernels.library import compiler
+from ladder_ebgan.philox import philox_normal
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for the kernels")
 
@@ -450,3 +451,38 @@ def test_all_of_the_results_is_written_and_nothing_beside(
     run_denoise(kernels.denoise, denoise_arguments(features=features, dtype=dtype, result=dtype))
     assert len(guarded.made) == 5 + 5  # z_hat, means and scales; the gradients of u_pre, a and z
     guarded.assert_whole()
+
+
+# Normal numbers, against philox.py. Both use float32 and other formulas for log, sine and cosine: a rounding of the
+# angle, 2^-24 of a turn, moves a number by up to 4e-7 times its radius, which is below 6.7.
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (5,), (1023,), (1024, 4), (200, 130), (3, 7, 11)])
+@pytest.mark.parametrize("step", [0, 7, 2**32 - 1, 2**40 + 3])
+def test_normal_numbers_are_those_of_philox(shape: tuple[int, ...], step: int) -> None:
+    keys = torch.tensor([0, 2**63 - 1, 1_234_567_890_123])
+    drawn = kernels.philox_normal(keys, torch.tensor(step), shape)
+    assert drawn.dtype == torch.float32
+    assert_close(drawn, philox_normal(keys, torch.tensor(step), shape), rtol=0, atol=1e-5)
+
+
+def test_a_million_normal_numbers_are_those_of_philox() -> None:
+    keys, step, shape = torch.tensor([99]), torch.tensor(5), (1000, 1000)
+    drawn, expected = kernels.philox_normal(keys, step, shape), philox_normal(keys, step, shape)
+    assert_close(drawn, expected, rtol=0, atol=1e-5)
+    assert (drawn - expected).abs().mean() < 3e-7
+
+
+def test_normal_numbers_do_not_depend_on_threads_and_company() -> None:
+    keys, step, before = torch.tensor([5, 6, 7]), torch.tensor(3), torch.get_num_threads()
+    drawn = []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            drawn.append(kernels.philox_normal(keys, step, (301, 17)))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2])
+    assert torch.equal(kernels.philox_normal(keys[1:2], step, (301, 17)), drawn[0][1:2])
+    assert not torch.equal(drawn[0][0], drawn[0][1])

@@ -104,9 +104,7 @@ def test_on_a_gpu_long_runs_are_compiled() -> None:
 def test_without_a_compiler_nothing_is_compiled() -> None:
     longest = 180_000
     assert not resolve("cpu", "auto", None, None, longest).compiled
-    with pytest.raises(
-        UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); put that right"
-    ):
+    with pytest.raises(UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); put that right"):
         resolve("cpu", "auto", None, True, longest)
     assert capture.compiler_missing(CUDA) is None
 

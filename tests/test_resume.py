@@ -146,7 +146,8 @@ def test_a_second_signal_does_not_wait(server: tiny.Server, tmp_path: Path) -> N
 def test_a_signal_from_outside(server: tiny.Server, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     pid = server.start(*tiny.arguments(folder, "--quiet", "--model", "ladder", ladder__n_steps="1000000"))
-    tiny.wait_until((folder / "history.csv").exists)
+    history = folder / "history.csv"
+    tiny.wait_until(lambda: history.exists() and history.read_text().count("\n") > 1)  # a line below the heading
     os.kill(pid, signal.SIGTERM)
     assert server.wait().code == 143
     assert checkpoint_step(checkpoint_of(folder, "ladder")) >= 10

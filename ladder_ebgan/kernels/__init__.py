@@ -1,11 +1,15 @@
-"""The CPU's form of the ladder's element-wise parts: C++ kernels as autograd functions.
+"""The CPU's form of what is no matrix product: C++ kernels, where there is gradient as autograd functions.
 
 `noisy_layer` and `denoise` compute what the functions of the same names in `ladder_ebgan.layers` define, forward
 and backward, each in one sweep over memory: as separate tensor operations they take as long as all matrix
-products together. They use OpenMP: a process that has run one must not run another in a child made by fork.
+products together. `philox_normal` draws the numbers that `ladder_ebgan.philox` defines.
+
+The kernels use OpenMP: a process that has run one must not run another in a child made by fork.
 """
 
 import ctypes
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +17,7 @@ from torch import Tensor
 
 from ladder_ebgan.kernels.library import Shape, Strided, is_built, load_library
 
-__all__ = ["denoise", "is_built", "load_library", "noisy_layer"]
+__all__ = ["denoise", "is_built", "load_library", "noisy_layer", "philox_normal"]
 
 _TYPE_NAMES = {torch.float32: "float", torch.bfloat16: "bfloat16"}
 
@@ -30,6 +34,18 @@ def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
     """Compute `ladder_ebgan.layers.denoise`; arguments and result are described there."""
     z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype)  # type: ignore[no-untyped-call]
     return z_hat
+
+
+def philox_normal(keys: Tensor, step: Tensor, shape: Sequence[int]) -> Tensor:
+    """Compute `ladder_ebgan.philox.philox_normal`; arguments and result are described there."""
+    n_numbers = math.prod(shape)
+    n_counters = -(-n_numbers // 4)
+    numbers = torch.empty(len(keys), 4 * n_counters)
+    load_library().philox_normal(
+        *(_pointer(keys), ctypes.c_long(len(keys)), ctypes.c_int64(int(step)), ctypes.c_long(n_counters)),
+        *(_pointer(numbers), ctypes.c_long(torch.get_num_threads())),
+    )
+    return numbers[:, :n_numbers].reshape(len(keys), *shape)
 
 
 class _NoisyLayer(torch.autograd.Function):

@@ -14,6 +14,7 @@ from pathlib import Path
 from ladder_ebgan import processor
 from ladder_ebgan.errors import UsageError
 
+SOURCES = ("layers.cpp", "normals.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
 LINK_FLAGS = ("-fopenmp", "-fPIC", "-shared")
 
@@ -39,7 +40,7 @@ def is_built() -> bool:
     """Return whether the kernels are there already, so that loading them takes no time."""
     path = compiler()
     try:
-        return path is not None and _library_path(_source(), path).exists()
+        return path is not None and _library_path(_sources(), path).exists()
     except UsageError:
         return False
 
@@ -54,14 +55,14 @@ def load_library() -> ctypes.CDLL:
     path = compiler()
     if path is None:
         raise UsageError("no C++ compiler was found (g++, or the one that CXX names)")
-    source = _source()
-    library = _library_path(source, path)
+    sources = _sources()
+    library = _library_path(sources, path)
     if library.exists():
         try:
             return ctypes.CDLL(str(library))
         except OSError:  # damaged, as by a power cut
             pass
-    _build(source, path, library)
+    _build(sources, path, library)
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
@@ -73,20 +74,20 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ladder_ebgan"
 
 
-def _source() -> str:
-    return (files(__package__) / "layers.cpp").read_text(encoding="utf-8")
+def _sources() -> dict[str, str]:
+    return {name: (files(__package__) / name).read_text(encoding="utf-8") for name in SOURCES}
 
 
-def _library_path(source: str, path: str) -> Path:
-    return cache_folder() / f"layers-{_fingerprint(source, path)}.so"
+def _library_path(sources: dict[str, str], path: str) -> Path:
+    return cache_folder() / f"kernels-{_fingerprint(sources, path)}.so"
 
 
-def _fingerprint(source: str, path: str) -> str:
+def _fingerprint(sources: dict[str, str], path: str) -> str:
     """Return a name for what is built: it changes with the source, the flags, the compiler and the processor."""
     version = _run([path, "--version"]).stdout
     known = processor.description()
     model = [known.get(key, "") for key in ("vendor_id", "cpu family", "model", "stepping", "flags")]
-    parts = (source, *FLAGS, *LINK_FLAGS, version, platform.machine(), *model)
+    parts = (*sources.values(), *FLAGS, *LINK_FLAGS, version, platform.machine(), *model)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -97,14 +98,15 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
         raise UsageError(f"the C++ compiler {command[0]} could not be run ({error.strerror})") from error
 
 
-def _build(source: str, path: str, library: Path) -> None:
+def _build(sources: dict[str, str], path: str, library: Path) -> None:
     """Compile into a temporary folder, then move the library to its place in one step."""
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            code, built = Path(folder) / "layers.cpp", Path(folder) / library.name
-            code.write_text(source, encoding="utf-8")
-            command = [path, *FLAGS, *LINK_FLAGS, str(code), "-o", str(built)]
+            built = Path(folder) / library.name
+            for name, source in sources.items():
+                (Path(folder) / name).write_text(source, encoding="utf-8")
+            command = [path, *FLAGS, *LINK_FLAGS, *(f"{folder}/{name}" for name in sources), "-o", str(built)]
             outcome = _run(command)
             if outcome.returncode != 0:
                 first = (outcome.stderr.strip() or "no message").splitlines()[0]
