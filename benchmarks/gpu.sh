@@ -11,16 +11,16 @@
 # budgets    the others: 200 and 1000 labels
 # scaling    milliseconds a replica-step over the number of replicas
 #
-# Each part stops within TIME_LIMIT seconds; called again, it goes on where it stopped. Run folders, with their
-# checkpoints, stay in WORK; only small text files go to OUT, and OUT.tar.gz holds them all. Needs no installation:
-# the packages are taken from this source tree.
+# A call stops within TIME_LIMIT seconds, those of its parts that are left included; called again, it goes on where it
+# stopped. Run folders with their checkpoints, and what is measured, stay in WORK; OUT gets small text files only, and
+# OUT.tar.gz beside it holds them all. Needs no installation: the packages are taken from this source tree.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|precision|table|budgets|scaling ...]}")
 shift
 work=$(realpath -m "${WORK:-$root/runs/gpu}")
-limit=${TIME_LIMIT:-540}
+deadline=$((SECONDS + ${TIME_LIMIT:-540}))
 device=${DEVICE:-cuda}
 seeds=${SEEDS:-15}
 comparison_seeds=${COMPARISON_SEEDS:-300}
@@ -36,31 +36,40 @@ cd "$root"
 
 ladder_ebgan() { python3 -c 'from ladder_ebgan.cli import main; main()' "$@"; }
 
-# Train in a folder of WORK until done or out of time, and keep its text files.
+# Seconds that are left of this call; at least one, which ends a run with its checkpoint.
+left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
+
+# Train in a folder of WORK until done or out of time, and keep its text files. 75: out of time.
 run() { # NAME OPTION...
     local name=$1 status=0
     shift
-    ladder_ebgan run --device "$device" --output "$work/$name" --time-limit "$limit" "${overrides[@]}" "$@" \
+    ladder_ebgan run --device "$device" --output "$work/$name" --time-limit "$(left)" "${overrides[@]}" "$@" \
         >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
     mkdir -p "$out/$name"
     for file in run.json results.csv history.csv table.json table.md; do
         if [ -e "$work/$name/$file" ]; then cp "$work/$name/$file" "$out/$name/"; fi
     done
-    [ $status -ne 75 ] || echo "$name: out of time; the same command goes on"
-    [ $status -eq 0 ] || [ $status -eq 75 ]
+    [ $status -ne 1 ] || status=0 # a seed diverged: the table says so
+    return $status
 }
 
-bench() { # NAME OPTION...
-    local name=$1
-    shift
-    timeout "$limit" python3 -c 'from ladder_ebgan.cli import main; main()' bench --device "$device" --json \
-        "${overrides[@]}" "$@" >"$out/$name.json" 2> >(tee "$out/$name.log" >&2)
+# Measure once, one number of replicas at a time, so that little is lost when time runs out.
+bench() { # PRECISION REPLICAS OPTION...
+    local file="$work/bench-$1-$2.json"
+    if [ ! -e "$file" ]; then
+        timeout "$(left)" python3 -c 'from ladder_ebgan.cli import main; main()' bench --json --device "$device" \
+            --precision "$1" --replicas "$2" "${overrides[@]}" "${@:3}" >"$file.part" || return
+        mv "$file.part" "$file"
+    fi
+    cp "$file" "$out/"
 }
 
-part_tests() { timeout "$limit" python3 -m pytest -q -m gpu -p no:cacheprovider tests 2>&1 | tee "$out/tests.txt"; }
+part_tests() { timeout "$(left)" python3 -m pytest -q -m gpu -p no:cacheprovider tests 2>&1 | tee "$out/tests.txt"; }
 
 part_bench() {
-    for name in float32 tf32 bfloat16; do bench "bench-$name" --precision "$name" || return; done
+    for name in float32 tf32 bfloat16; do
+        for replicas in 1 15 45; do bench "$name" "$replicas" || return; done
+    done
 }
 
 part_precision() {
@@ -68,17 +77,18 @@ part_precision() {
         run "demo-$name" --recipe demo --labels 100 --seeds "$comparison_seeds" --precision "$name" || return
     done
     for name in tf32 bfloat16; do
-        python3 benchmarks/precision.py "$work/demo-float32" "$work/demo-$name" >"$out/precision-$name.md" || return
+        python3 benchmarks/precision.py "$work/demo-float32" "$work/demo-$name" >"$work/precision-$name.md" || return
+        cp "$work/precision-$name.md" "$out/"
     done
-    cat "$out"/precision-*.md
 }
 
-# The fastest precision that was shown to be equivalent to float32; the same one for all parts of a table.
+# The precision of all tables: bfloat16 or tf32, in this order, if it was shown to be equivalent to float32 before the
+# first table began.
 table_precision() {
     local name chosen=float32
     if [ ! -e "$work/precision" ]; then
         for name in tf32 bfloat16; do
-            if grep -qs "Equivalent in every row: yes" "$out/precision-$name.md"; then chosen=$name; fi
+            if grep -qs "Equivalent in every row: yes" "$work/precision-$name.md"; then chosen=$name; fi
         done
         echo "$chosen" >"$work/precision"
     fi
@@ -91,17 +101,19 @@ part_budgets() {
     run table2 --recipe table2 --labels 100,200,1000 --seeds "$seeds" --precision "$(table_precision)"
 }
 
-part_scaling() { bench scaling --precision "$(table_precision)" --replicas 1,2,4,8,15,30,45,64 --no-plain; }
+part_scaling() {
+    for replicas in 2 4 8 30 64; do bench float32 "$replicas" --no-plain || return; done
+}
 
 failed=()
 for part in "$@"; do
     started=$SECONDS
     echo "== $part"
-    "part_$part" || failed+=("$part")
+    "part_$part" || failed+=("$part ($?)")
     echo "== $part: $((SECONDS - started)) s"
-    tar -C "$(dirname "$out")" -czf "$out.tar.gz" "$(basename "$out")"
+    tar -C "$(dirname "$out")" -czf "$out.tar.gz" "$(basename "$out")" || echo "no $out.tar.gz was written" >&2
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    echo "failed: ${failed[*]}" >&2
+    echo "not finished (exit code; 75 and 124: out of time, the same command goes on): ${failed[*]}" >&2
     exit 1
 fi

@@ -1,7 +1,7 @@
 """Draws milliseconds a replica-step over the number of replicas at once, with the floor, from `bench --json`.
 
-    ladder-ebgan bench --replicas 1,2,4,8 --json > bench.json
-    python benchmarks/replicas_figure.py bench.json docs/images/replica_step.png
+ladder-ebgan bench --replicas 1,2,4,8 --json > bench.json
+python benchmarks/replicas_figure.py bench.json docs/images/replica_step.png
 """
 
 import json

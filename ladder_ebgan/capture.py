@@ -1,7 +1,7 @@
-"""How a step is run: as it is, as compiled kernels, or captured as a CUDA graph.
+"""How a step is run: as it is, with compiled functions, or captured as a CUDA graph.
 
-A step takes everything that changes from device tensors and branches on no data. So it can be compiled whole, and
-on a GPU recorded once and replayed: one launch instead of several hundred.
+A step takes everything that changes from device tensors and branches on no data. So on a GPU it can be recorded
+once and replayed: one launch instead of several hundred.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from typing import Generic, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._triton import has_triton
 
 from ladder_ebgan import kernels
 from ladder_ebgan.errors import UsageError
@@ -25,7 +26,7 @@ R = TypeVar("R")
 def compiler_missing(device: torch.device) -> str | None:
     """Return why functions cannot be compiled for `device` on this machine, or None if they can."""
     if device.type != "cpu":
-        return None
+        return None if has_triton() else "PyTorch finds no Triton, with which it compiles for a GPU"
     try:
         kernels.load_library()
     except UsageError as reason:
@@ -71,6 +72,7 @@ class CapturedStep(Generic[R]):
     def __init__(self, step: Callable[[], R]) -> None:
         self.step = step
         self.n_ordinary = 0
+        self.stream: torch.cuda.Stream | None = None  # beside the default one, as CUDA wants it for a recording
         self.recording: tuple[torch.cuda.CUDAGraph, R] | None = None
 
     def __call__(self) -> R:
@@ -85,8 +87,8 @@ class CapturedStep(Generic[R]):
         return result
 
     def _ordinary(self) -> R:
-        """Step on another stream, as CUDA wants it before a recording."""
-        stream = torch.cuda.Stream()
+        """Step on the stream that will be recorded."""
+        stream = self.stream = self.stream or torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             result = self.step()
@@ -96,6 +98,6 @@ class CapturedStep(Generic[R]):
     def _record(self) -> tuple[torch.cuda.CUDAGraph, R]:
         """Record the step's operations without executing them."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=self.stream):
             result = self.step()
         return graph, result

@@ -178,6 +178,9 @@ def apply(resolved: Resolved) -> None:
     torch.set_num_threads(resolved.n_threads)
     torch.set_flush_denormal(True)  # Adam's averages of dead pixels decay into denormals, which are slow
     torch.backends.cuda.matmul.allow_tf32 = resolved.precision == "tf32"
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False  # sums run in float32
+    if resolved.device.type == "cuda":
+        torch.cuda.set_device(resolved.device.index or 0)
     _keep_freed_memory()
 
 

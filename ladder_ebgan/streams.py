@@ -1,8 +1,8 @@
 """Named streams of random numbers: what a seed means.
 
 Each replica owns one seed; each use of chance owns one stream of it. What a stream gives at a step is a function
-of (seed, stream, step) alone: it does not matter which other replicas train beside it, whether the run was
-resumed, or whether the numbers were drawn ahead.
+of (seed, stream, step) alone: it does not matter which other replicas train beside it, or whether the run was
+resumed.
 """
 
 from enum import IntEnum
@@ -28,7 +28,7 @@ def stream_generator(seed: int, stream: Stream, *key: int) -> np.random.Generato
 
 
 def stream_key(seed: int, stream: Stream, *key: int) -> int:
-    """Return the 63-bit number that seeds a device's own generator; `key` is what in the stream, such as a step."""
+    """Return the 63-bit key of a stream of normal numbers; `key` is what in the stream it is for."""
     return int(_sequence(seed, stream, key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

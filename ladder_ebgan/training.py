@@ -252,8 +252,9 @@ class Stepper:
 
     def seek(self, step: int) -> None:
         """Go to `step`, the first of a window of WINDOW_STEPS steps that can then be made."""
+        rates = torch.tensor([rates_at(self.settings, step + i) for i in range(WINDOW_STEPS)])
         self.batches.seek(step)
-        self.rates.copy_(torch.tensor([rates_at(self.settings, step + i) for i in range(WINDOW_STEPS)]))
+        self.rates.copy_(rates)
 
     def step(self, adversarial: bool) -> StepCosts:
         """Make the step that the batches stand at, and go to the next."""

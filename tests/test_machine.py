@@ -30,6 +30,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index or 0}")
+    monkeypatch.setattr(capture, "has_triton", lambda: True)
 
 
 @pytest.fixture
@@ -106,7 +107,13 @@ def test_without_a_compiler_nothing_is_compiled() -> None:
     assert not resolve("cpu", "auto", None, None, longest).compiled
     with pytest.raises(UsageError, match=r"^--compile: no C\+\+ compiler was found \(.*\); put that right"):
         resolve("cpu", "auto", None, True, longest)
-    assert capture.compiler_missing(CUDA) is None
+
+
+@pytest.mark.parametrize(("there", "reason"), [(True, None), (False, "PyTorch finds no Triton, with which")])
+def test_a_gpu_is_compiled_for_by_triton(monkeypatch: pytest.MonkeyPatch, there: bool, reason: str | None) -> None:
+    monkeypatch.setattr(capture, "has_triton", lambda: there)
+    missing = capture.compiler_missing(CUDA)
+    assert missing == reason if there else missing is not None and missing.startswith(str(reason))
 
 
 def test_a_function_that_is_not_compiled_is_itself() -> None:

@@ -48,8 +48,8 @@ def _epochs_per_block(n: int) -> int:
     return max(1, _BLOCK_INDICES // n)
 
 
-# Windows are short and blocks long: each block is asked for many times. 45 replicas use 90 blocks at a time.
-@lru_cache(maxsize=128)
+# Windows are short and blocks long: each block is asked for many times. 64 replicas use up to 256 at a time.
+@lru_cache(maxsize=512)
 def _block(n: int, order: tuple[int, int], block: int) -> NDArray[np.int64]:
     seed, which = order
     epochs = np.tile(np.arange(n), (_epochs_per_block(n), 1))
