@@ -1,5 +1,7 @@
 """The exceptions that reach the user as a single line instead of a traceback."""
 
+FAILED = 1  # exit code: a replica diverged, or the machine could not do it
+
 
 class UsageError(ValueError):
     """Something the user asked for or handed in is wrong (exit code 2).

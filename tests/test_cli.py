@@ -12,6 +12,9 @@ import tiny
 from tiny import parameters_of_run
 
 from ladder_ebgan import __version__, cli
+from ladder_ebgan.commands.console import print_table
+from ladder_ebgan.commands.options import WholeNumbers
+from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
 from ladder_ebgan.recipe import recipe_names, recipe_text
 
@@ -106,7 +109,7 @@ def test_options_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
 
 
 def requested(*arguments: str) -> Request:
-    return cli._request(**parameters_of_run(*arguments))
+    return request_of(**parameters_of_run(*arguments))
 
 
 def test_what_is_not_said_comes_from_the_recipe() -> None:
@@ -334,12 +337,12 @@ def test_the_table_is_coloured_on_a_terminal_only(
     if no_color is not None:
         monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    cli._print_table(table_of([tiny.finished_run(tmp_path_factory)]), "text")
+    print_table(table_of([tiny.finished_run(tmp_path_factory)]), "text")
     assert (ANSI in capsys.readouterr().out) is colored
 
 
 def test_whole_numbers_are_left_as_they_are() -> None:
-    assert cli.WholeNumbers().convert([1, 2], None, None) == [1, 2]
+    assert WholeNumbers().convert([1, 2], None, None) == [1, 2]
 
 
 def test_messages_in_the_code_have_no_line_breaks() -> None:

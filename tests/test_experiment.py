@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 
-from ladder_ebgan.cli import _request
+from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Experiment, Request, open_experiment
 from ladder_ebgan.group import Stepped
 from ladder_ebgan.planning import plan_groups
@@ -54,7 +54,7 @@ def test_finished_groups_are_left_out_and_begun_ones_stay_as_they_are(tmp_path: 
 
 
 def request(output: Path, *more: str, **changed: str) -> Request:
-    return _request(**tiny.parameters_of_run(*tiny.arguments(output, *more, **changed)[1:]))
+    return request_of(**tiny.parameters_of_run(*tiny.arguments(output, *more, **changed)[1:]))
 
 
 def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch:
 
     asked: list[tuple[int, bool]] = []
 
-    def seconds(_recipe: object, n_replicas: int, adversarial: bool, *_: object) -> float:
+    def seconds(_engine: object, n_replicas: int, adversarial: bool) -> float:
         asked.append((n_replicas, adversarial))
         return 10.0 if adversarial else 1.0
 

@@ -55,7 +55,8 @@ def arguments(output: Path, *more: str, **changed: str) -> list[str]:
 
 def parameters_of_run(*arguments: str) -> dict[str, Any]:
     """Return what click makes of the options of `run`, without those that are not part of the request."""
-    from ladder_ebgan.cli import cli, run
+    from ladder_ebgan.cli import cli
+    from ladder_ebgan.commands.run import run
 
     # With the context of the group, since a command remembers what its first context calls its help option.
     root = click.Context(cli, info_name="ladder-ebgan", **cli.context_settings)

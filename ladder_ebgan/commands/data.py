@@ -1,0 +1,42 @@
+"""The command `data`: what can be read, and what a data set holds."""
+
+import json
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """List and describe data sets."""
+
+
+@data.command("list")
+def list_data() -> None:
+    """List the data sets that come with the package, and what else can be read."""
+    from ladder_ebgan.data import DATASET_NAMES
+
+    width = max(map(len, DATASET_NAMES))
+    for name, description in DATASET_NAMES.items():
+        click.echo(f"{name:{width}}  {description}")
+    click.echo("\nYour own: a folder of IDX files under MNIST's names, or an .npz file with x_train, y_train,")
+    click.echo("x_test and y_test; give its path instead of a name.")
+
+
+@data.command("describe")
+@click.argument("name", metavar="NAME|PATH")
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_DATA_DESCRIBE_JSON", is_flag=True, help="Print it as JSON.")
+def describe_data(name: str, as_json: bool) -> None:
+    """Say what a data set holds: images, shape, classes and their counts, range, fingerprint."""
+    from ladder_ebgan.data import describe, load_dataset
+
+    description = describe(load_dataset(name))
+    if as_json:
+        click.echo(json.dumps(description, indent=1))
+        return
+    classes = description.pop("classes")
+    for key, value in description.items():
+        click.echo(f"{key:12}  {value}")
+    assert isinstance(classes, list)
+    click.echo("label         training images  test images")
+    for entry in classes:
+        click.echo(f"{entry['label']!s:12}  {entry['n_train']:15}  {entry['n_test']:11}")

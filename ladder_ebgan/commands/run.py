@@ -1,0 +1,167 @@
+"""The command `run`: train and compare models, print the table."""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ladder_ebgan.commands.console import print_table, say, stderr_console
+from ladder_ebgan.commands.options import WholeNumbers, compile_option, device_options, recipe_options
+from ladder_ebgan.errors import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from ladder_ebgan.experiment import Request
+
+
+@click.command()
+@click.option(
+    "--labels",
+    type=WholeNumbers(),
+    multiple=True,
+    help="How many training images have a label. Repeatable, or 100,200,1000.  [default: the recipe's]",
+)
+@click.option("--seeds", type=click.IntRange(min=1), help="How many seeds: 0 to N-1.  [default: the recipe's]")
+@click.option("--seed-list", type=WholeNumbers(), help="The seeds themselves, such as 0,3,7.")
+@click.option(
+    "--model",
+    "models",
+    envvar="LADDER_EBGAN_RUN_MODEL",
+    multiple=True,
+    metavar="NAME",
+    help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder]",
+)
+@recipe_options("RUN")
+@click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
+)
+@device_options
+@click.option(
+    "--replicas-at-once",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="How many seeds and budgets train together.",
+)
+@click.option(
+    "--processes",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="How many processes share the cores of a CPU; auto measures what is fastest.",
+)
+@compile_option("RUN")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the run.  [default: runs/<data>-<recipe>]",
+)
+@click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after this time with a checkpoint and exit code 75.",
+)
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_RUN_JSON", is_flag=True, help="Print the table as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--verbose", is_flag=True, help="Say how the run was resolved.")
+def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, **options: Any) -> None:
+    """Train and compare models over many seeds; print the table.
+
+    The same command again goes on where the last one stopped: finished seeds are kept, unfinished ones continue
+    from their checkpoint, further seeds and budgets are added to the table.
+
+    \b
+    Exit codes: 0 done; 1 a seed diverged or the machine failed; 2 wrong use;
+    75 time limit reached; 130 Ctrl-C; 143 SIGTERM. After the last three the
+    same command goes on.
+    """
+    from ladder_ebgan.experiment import Stopped, open_experiment
+    from ladder_ebgan.interruption import EXIT_CODES, stop_request
+    from ladder_ebgan.report.announcement import announcement
+    from ladder_ebgan.report.outputs import write_outputs
+    from ladder_ebgan.report.progress import make_display
+
+    if time_limit is not None and math.isnan(time_limit):
+        raise UsageError("--time-limit nan: must be a number of seconds above 0")
+    request, console, stopped = request_of(**options), stderr_console(), None
+
+    def notice(line: str) -> None:
+        if not quiet:
+            say(console, line)
+
+    with stop_request(time_limit) as stop_reason, open_experiment(request, notice) as experiment:
+        for line in () if quiet else announcement(experiment, verbose):
+            notice(line)
+        display = make_display(console, quiet)
+        try:
+            for event in experiment.run(stop_reason):
+                display.show(event)
+                if isinstance(event, Stopped):
+                    stopped = event.reason
+        finally:
+            display.close()
+        table = write_outputs(experiment.folder)
+        if table.rows or as_json:
+            print_table(table, "json" if as_json else "text")
+        notice(f"The run's folder is {experiment.folder.path}")
+    if stopped is not None:
+        say(console, f"Stopped ({stopped}). The same command goes on from here.")
+        sys.exit(EXIT_CODES[stopped])
+    n_diverged = sum(row.n_diverged for row in table.rows)
+    if n_diverged:
+        n_replicas = n_diverged + sum(row.n_seeds for row in table.rows)
+        say(
+            console,
+            f"{n_diverged} of {n_replicas} replicas diverged and are left out of the table; "
+            "try a lower learning_rate with --set, in a folder of its own.",
+        )
+        sys.exit(FAILED)
+
+
+def request_of(
+    *,
+    labels: Sequence[Sequence[int]],
+    seeds: int | None,
+    seed_list: list[int] | None,
+    models: Sequence[str],
+    recipe_name: str,
+    overrides: Sequence[str],
+    replicas_at_once: str,
+    processes: str,
+    **rest: Any,
+) -> "Request":
+    """Return what the options of `run` ask for."""
+    from ladder_ebgan.experiment import Request
+    from ladder_ebgan.recipe import load_recipe
+
+    recipe = load_recipe(recipe_name, overrides)
+    if seeds is not None and seed_list is not None:
+        raise UsageError("--seeds and --seed-list exclude each other: give one of them")
+    budgets = [budget for group in labels for budget in group] or recipe.labels
+    compared = [model for model in recipe.models if model != "ladder-matched"]
+    return Request(
+        recipe_name=recipe_name,
+        recipe=recipe,
+        models=tuple(dict.fromkeys(models or compared)),
+        labels=tuple(sorted(set(budgets))),
+        seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
+        replicas_at_once=_chosen("--replicas-at-once", replicas_at_once),
+        n_processes=_chosen("--processes", processes),
+        **rest,
+    )
+
+
+def _chosen(option: str, value: str) -> int | None:
+    """Return the number that was given, or None for auto."""
+    if value != "auto" and not (value.isdecimal() and int(value) > 0):
+        raise UsageError(f"{option} {value}: must be auto or a number above 0")
+    return None if value == "auto" else int(value)

@@ -1,0 +1,26 @@
+"""The command `table`: the table of finished runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ladder_ebgan.commands.console import print_table
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "layout",
+    envvar="LADDER_EBGAN_TABLE_FORMAT",
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+def table(folders: Sequence[Path], layout: str) -> None:
+    """Print the table of one or more run FOLDERS of the same data."""
+    from ladder_ebgan.report.outputs import table_of
+
+    print_table(table_of(folders), layout)
