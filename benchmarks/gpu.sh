@@ -34,7 +34,7 @@ ln -sfn "$root/benchmarks" "$work/packages/ladder_ebgan_benchmarks"
 export PYTHONPATH="$work/packages${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 cd "$root"
 
-ladder_ebgan() { python3 -c 'from ladder_ebgan.cli import main; main()' "$@"; }
+program=(python3 -c 'from ladder_ebgan.cli import main; main()')
 
 # Seconds that are left of this call; at least one, which ends a run with its checkpoint.
 left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
@@ -43,7 +43,7 @@ left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
 run() { # NAME OPTION...
     local name=$1 status=0
     shift
-    ladder_ebgan run --device "$device" --output "$work/$name" --time-limit "$(left)" "${overrides[@]}" "$@" \
+    "${program[@]}" run --device "$device" --output "$work/$name" --time-limit "$(left)" "${overrides[@]}" "$@" \
         >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
     mkdir -p "$out/$name"
     for file in run.json results.csv history.csv table.json table.md; do
@@ -57,8 +57,8 @@ run() { # NAME OPTION...
 bench() { # PRECISION REPLICAS OPTION...
     local file="$work/bench-$1-$2.json"
     if [ ! -e "$file" ]; then
-        timeout "$(left)" python3 -c 'from ladder_ebgan.cli import main; main()' bench --json --device "$device" \
-            --precision "$1" --replicas "$2" "${overrides[@]}" "${@:3}" >"$file.part" || return
+        timeout "$(left)" "${program[@]}" bench --json --device "$device" --precision "$1" --replicas "$2" \
+            "${overrides[@]}" "${@:3}" >"$file.part" || return
         mv "$file.part" "$file"
     fi
     cp "$file" "$out/"

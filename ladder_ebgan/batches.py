@@ -86,7 +86,6 @@ class BatchStream:
             return NormalStream(seeds, stream, shape, device, normal)
 
         self.noise = normals(Stream.CORRUPTION_NOISE, 2 * batch_size, n_units)
-        self.has_generator = latent_size is not None
         if latent_size is not None:
             self.latents = normals(Stream.LATENTS, batch_size, latent_size)
             self.generated_noise = normals(Stream.GENERATED_NOISE, batch_size, n_units)

@@ -9,21 +9,18 @@ Machines are shared and noisy. So everything is timed in rounds, each of which t
 counts is the median over rounds. The first calls of everything are left out.
 """
 
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from ladder_ebgan_benchmarks.plain import Plain, step_function
 
-from ladder_ebgan._version import __version__
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.engine import Engine
 from ladder_ebgan.floor import Product, Work, step_work
-from ladder_ebgan.group import DeviceData, load_onto
-from ladder_ebgan.machine import Resolved, apply, resolve
+from ladder_ebgan.machine import apply, resolve, versions
 from ladder_ebgan.probes import (
     Operands,
     Probe,
@@ -35,7 +32,7 @@ from ladder_ebgan.probes import (
 )
 from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.timing import phase_model, throwaway_step
-from ladder_ebgan.training import Functions, adversarial_steps
+from ladder_ebgan.training import adversarial_steps
 
 REPLICAS = {"cpu": (1, 2, 4), "cuda": (1, 4, 15, 45)}
 STEP_SAMPLE_SECONDS = 0.05  # a sample has as many steps as fill this
@@ -125,14 +122,13 @@ class Bench:
     def __init__(self, request: BenchRequest) -> None:
         self.request, self.recipe = request, request.recipe
         longest_steps = max(self.recipe.settings(model).n_steps for model in self.recipe.models)
-        self.resolved: Resolved = resolve(request.device, request.precision, None, request.compiled, longest_steps)
+        self.resolved = resolve(request.device, request.precision, None, request.compiled, longest_steps)
         self.device = self.resolved.device
         self.replicas = request.replicas or REPLICAS[self.device.type]
         apply(self.resolved)
         dataset = load_dataset("mnist")
-        self.data: DeviceData = load_onto(self.device, dataset)
-        self.n_features, self.n_classes = dataset.train_images.shape[1], dataset.n_classes
-        self.functions = Functions.prepare(self.resolved.compiled, self.device)
+        self.n_features, self.n_classes = dataset.n_features, dataset.n_classes
+        self.engine = Engine.prepare(self.recipe, dataset, self.resolved)
 
     def description(self) -> dict[str, Any]:
         """Return what was measured, where and how."""
@@ -143,11 +139,7 @@ class Bench:
             "n_threads": self.resolved.n_threads,
             "precision": self.resolved.precision,
             "compiled": self.resolved.compiled,
-            "versions": {
-                "ladder_ebgan": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": versions(),
         }
 
     def run(self) -> Iterator[str | PhaseResult]:
@@ -163,7 +155,7 @@ class Bench:
         peaks: dict[int, int | None] = {}
         for n in self.replicas:
             yield f"{phase} step, {n} at once: warming up ..."
-            peaks[n] = peak_bytes(partial(self._step, n, adversarial), self.device)
+            peaks[n] = peak_bytes(partial(throwaway_step, self.engine, n, adversarial), self.device)
         probes = self._probes(adversarial, model, work)
         yield f"{phase} step: timing all, round by round ..."
         rounds = [{key: probe.sample() for key, probe in probes.items()} for _ in range(self.request.rounds)]
@@ -194,25 +186,21 @@ class Bench:
             1 / OverRounds.of(over_rounds("normal")).median,
         )
 
-    def _step(self, n_replicas: int, adversarial: bool) -> Callable[[], None]:
-        return throwaway_step(
-            self.recipe, n_replicas, adversarial, self.data, self.n_classes, self.resolved, self.functions
-        )
-
     def _probes(self, adversarial: bool, model: str, work: Work) -> dict[object, Probe]:
         """Return what a round times: the engine's step by number of replicas, and the rest by name."""
-        device, probes = self.device, dict[object, Probe]()
+        device, data, probes = self.device, self.engine.data, dict[object, Probe]()
         operands = Operands(work.products, max(self.replicas), self.resolved.product_dtype, device)
         for n in self.replicas:  # a step and its products one after the other, to share what disturbs them
-            probes[n] = Probe.of(self._step(n, adversarial), device, sample_seconds=STEP_SAMPLE_SECONDS)
+            step = throwaway_step(self.engine, n, adversarial)
+            probes[n] = Probe.of(step, device, sample_seconds=STEP_SAMPLE_SECONDS)
             for product in work.products:
                 probes[product, n] = product_probe(operands, product, n, device)
         if self.request.plain:
-            plain = Plain(self.recipe, model, self.data.train_images, self.data.train_labels, self.n_classes)
-            step = in_float32(step_function(plain, adversarial))
-            probes["plain"] = Probe.of(step, device, sample_seconds=STEP_SAMPLE_SECONDS)
+            plain = Plain(self.recipe, model, data.train_images, data.train_labels, self.n_classes)
+            plain_step = in_float32(step_function(plain, adversarial))
+            probes["plain"] = Probe.of(plain_step, device, sample_seconds=STEP_SAMPLE_SECONDS)
         probes["byte"] = copy_probe(device)
         n_units = sum([self.n_features, *self.recipe.network.hidden_sizes, self.n_classes])
         shape = (2 * self.recipe.training.batch_size, n_units)
-        probes["normal"] = normals_probe(shape, max(self.replicas), self.resolved, self.functions)
+        probes["normal"] = normals_probe(shape, max(self.replicas), self.resolved, self.engine.functions)
         return probes

@@ -1,23 +1,26 @@
 """Checkpoints of a group and models of a replica, as safetensors bytes; no pickle anywhere."""
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.ladder import Statistics
+from ladder_ebgan.generator import Generator
+from ladder_ebgan.ladder import Ladder, Statistics
+from ladder_ebgan.model_files import MODEL_FORMAT
+from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
 
 
 def checkpoint_bytes(state: State, identity: dict[str, Any]) -> bytes:
     """Return everything that training needs to go on from `state`, as the bytes of a safetensors file."""
     metadata = {"step": state.step, "seconds": state.seconds, "group": identity}
-    return save(_state_tensors(state), {"checkpoint": json.dumps(metadata)})
+    return tensor_bytes(_state_tensors(state), "checkpoint", metadata)
 
 
 def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
@@ -26,20 +29,47 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
     Raises:
         UsageError: the file is damaged or not of this group.
     """
-    wanted = _state_tensors(state)
+    wanted, checkpoint = _state_tensors(state), _read(path, identity)
+    if {name: tensor.shape for name, tensor in wanted.items()} != {
+        name: tensor.shape for name, tensor in checkpoint.tensors.items()
+    }:
+        raise _damaged(path, "it is of other networks")
+    for name, tensor in wanted.items():
+        tensor.copy_(checkpoint.tensors[name])
+    state.step, state.seconds = checkpoint.step, checkpoint.seconds
+
+
+def check_checkpoint(path: Path, identity: dict[str, Any]) -> None:
+    """Read a checkpoint, if there is one, so that what is wrong with it shows before anything is begun.
+
+    Raises:
+        UsageError: the file is damaged or not of this group.
+    """
+    if path.exists():
+        _read(path, identity)
+
+
+class _Checkpoint(NamedTuple):
+    tensors: dict[str, Tensor]
+    step: int
+    seconds: float
+
+
+def _read(path: Path, identity: dict[str, Any]) -> _Checkpoint:
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["checkpoint"])
-            if metadata["group"] != identity:
-                raise UsageError(f"the checkpoint {path} belongs to other replicas; remove it to train them anew")
-            for name, tensor in wanted.items():
-                tensor.copy_(file.get_tensor(name))
-            state.step, state.seconds = int(metadata["step"]), float(metadata["seconds"])
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"the checkpoint {path} is damaged ({reason}); remove it to train its replicas anew"
-        ) from error
+        tensors, metadata = read_tensors(path, "checkpoint")
+        group, step, seconds = metadata["group"], metadata["step"], float(metadata["seconds"])
+        if not isinstance(step, int) or step < 0 or not 0 <= seconds < math.inf:
+            raise ValueError(f"it is of step {step} after {seconds} seconds")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, str(error).partition("\n")[0]) from error
+    if group != identity:
+        raise UsageError(f"the checkpoint {path} belongs to other replicas; remove it to train them anew")
+    return _Checkpoint(tensors, step, seconds)
+
+
+def _damaged(path: Path, why: str) -> UsageError:
+    return UsageError(f"the checkpoint {path} is damaged ({why}); remove it to train its replicas anew")
 
 
 def checkpoint_step(path: Path) -> int:
@@ -47,7 +77,7 @@ def checkpoint_step(path: Path) -> int:
     try:
         with safe_open(path, framework="pt") as file:
             return int(json.loads((file.metadata() or {})["checkpoint"])["step"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return 0
 
 
@@ -75,14 +105,24 @@ def _state_tensors(state: State) -> dict[str, Tensor]:
 def model_bytes(state: State, statistics: Statistics, replica: int, metadata: dict[str, Any]) -> bytes:
     """Return one replica's networks with their evaluation statistics, as the bytes of a safetensors file.
 
-    Parameters keep the replica axis, of length 1.
+    Parameters keep the replica axis, of length 1. `metadata` says what the model is; the format is added.
     """
-    one = slice(replica, replica + 1)
-    tensors = {f"ladder.{key}": parameter[one] for key, parameter in state.ladder.named_parameters()}
-    if state.generator is not None:
-        tensors |= {f"generator.{key}": value[one] for key, value in state.generator.named_parameters()}
-    for layer, (mean, variance) in enumerate(zip(*statistics, strict=True), start=1):
-        tensors[f"statistics.mean.{layer}"] = mean[one]
-        tensors[f"statistics.variance.{layer}"] = variance[one]
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save(tensors, {"model": json.dumps(metadata)})
+    tensors = {
+        name: tensor[replica : replica + 1]
+        for name, tensor in model_tensors(state.ladder, state.generator, statistics).items()
+    }
+    return tensor_bytes(tensors, "model", {"format": MODEL_FORMAT, **metadata})
+
+
+def model_tensors(ladder: Ladder, generator: Generator | None, statistics: Statistics) -> dict[str, Tensor]:
+    """Return all that a model file holds by its name there, each with the replica axis in front."""
+    tensors: dict[str, Tensor] = {f"ladder.{key}": value for key, value in ladder.named_parameters()}
+    if generator is not None:
+        tensors |= {f"generator.{key}": value for key, value in generator.named_parameters()}
+    for layer, (mean, variance) in enumerate(zip(statistics.means, statistics.variances, strict=True), start=1):
+        tensors[f"statistics.mean.{layer}"] = mean
+        tensors[f"statistics.variance.{layer}"] = variance
+    for layer, (mean, variance) in (statistics.decoder or {}).items():
+        tensors[f"statistics.decoder_mean.{layer}"] = mean
+        tensors[f"statistics.decoder_variance.{layer}"] = variance
+    return tensors

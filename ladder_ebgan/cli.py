@@ -10,10 +10,16 @@ import click
 from ladder_ebgan._version import __version__
 from ladder_ebgan.commands.bench import bench
 from ladder_ebgan.commands.data import data
+from ladder_ebgan.commands.doctor import doctor
+from ladder_ebgan.commands.models import models
+from ladder_ebgan.commands.predict import predict
 from ladder_ebgan.commands.recipes import recipes
+from ladder_ebgan.commands.report import report
 from ladder_ebgan.commands.run import run
+from ladder_ebgan.commands.sample import sample
+from ladder_ebgan.commands.standard_streams import prepare_streams
 from ladder_ebgan.commands.table import table
-from ladder_ebgan.errors import FAILED, MachineError, UsageError
+from ladder_ebgan.errors import FAILED, MachineError, UsageError, printable_line
 
 OUT_OF_MEMORY = (
     "out of memory; train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
@@ -36,7 +42,7 @@ def cli() -> None:
     """
 
 
-for command in (run, table, bench, recipes, data):
+for command in (run, table, report, models, predict, sample, bench, recipes, data, doctor):
     cli.add_command(command)
 
 
@@ -47,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # when torch is imported, which only a command does.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+    prepare_streams()
     try:
         cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -63,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError:
         _fail(OUT_OF_MEMORY, FAILED)
     except OSError as error:
-        what_to_do = "; make room, and the same command goes on" if error.errno == errno.ENOSPC else ""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        what_to_do = "; make room, and the same command goes on" if full else ""
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}{what_to_do}", FAILED)
     except RuntimeError as error:  # torch has a type for a full GPU, none for a full main memory
         if not any(
@@ -74,5 +82,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, exit_code: int) -> None:
-    click.echo(f"ladder-ebgan: {message}", err=True)
+    click.echo(f"ladder-ebgan: {printable_line(message)}", err=True)
     sys.exit(exit_code)

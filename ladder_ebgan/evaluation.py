@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ladder_ebgan.energies import reconstruction_energy
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.layers import batch_statistics
 from ladder_ebgan.streams import Stream, stream_generator
@@ -43,7 +44,9 @@ def unlabeled_calibration(
 
 
 @torch.no_grad()
-def calibrate(ladder: Ladder, images: Tensor, index: Tensor, weight: Tensor) -> Statistics:
+def calibrate(
+    ladder: Ladder, images: Tensor, index: Tensor, weight: Tensor, with_decoder: bool = False
+) -> Statistics:
     """Average the batch statistics of clean passes: means and unbiased variances, as the ladder's authors do.
 
     Args:
@@ -51,18 +54,27 @@ def calibrate(ladder: Ladder, images: Tensor, index: Tensor, weight: Tensor) -> 
         images: `[n_images, features]`.
         index: minibatches `[replicas, minibatches, batch]` into `images`.
         weight: of each minibatch in the average `[replicas, minibatches]`.
+        with_decoder: measure the statistics of the decoder too, which energies need and classes do not.
     """
     batch_size = index.shape[-1]
     unbiased = batch_size / max(1, batch_size - 1)
     index, weight = index.to(images.device), weight.to(images.device)
-    statistics = Statistics(*([torch.zeros(1, device=images.device)] * len(ladder.encoder) for _ in range(2)))
+    zero = torch.zeros(1, device=images.device)
+    means, variances = [zero] * len(ladder.encoder), [zero] * len(ladder.encoder)
+    decoder: dict[int, tuple[Tensor, Tensor]] = {}
     for i in range(index.shape[1]):
         share = weight[:, i, None, None]
-        for layer, z_pre in enumerate(ladder.encode(images[index[:, i]]).z_pre):
+        encoding = ladder.encode(images[index[:, i]])
+        for layer, z_pre in enumerate(encoding.z_pre):
             mean, variance = batch_statistics(z_pre)
-            statistics.means[layer] = statistics.means[layer] + share * mean
-            statistics.variances[layer] = statistics.variances[layer] + share * unbiased * variance
-    return statistics
+            means[layer] = means[layer] + share * mean
+            variances[layer] = variances[layer] + share * unbiased * variance
+        z_hat = ladder.decode(encoding.z, encoding.logits) if with_decoder else {}
+        for layer in z_hat:
+            mean, variance = batch_statistics(ladder.vertical_signal(layer, z_hat, encoding.logits))
+            means_before, variances_before = decoder.get(layer, (zero, zero))
+            decoder[layer] = means_before + share * mean, variances_before + share * unbiased * variance
+    return Statistics(means, variances, decoder if with_decoder else None)
 
 
 @torch.no_grad()
@@ -74,13 +86,33 @@ def class_probabilities(ladder: Ladder, statistics: Statistics, images: Tensor) 
         statistics: as calibrated.
         images: the same for all replicas `[n_images, features]`, or their own `[replicas, n_images, features]`.
     """
-    if images.dim() == 2:
-        images = images.expand(len(ladder.encoder[0]), *images.shape)
     parts = [
-        torch.softmax(ladder.encode(part, statistics=statistics).logits, dim=-1)
-        for part in images.split(IMAGES_AT_ONCE, dim=1)
+        torch.softmax(ladder.encode(part, statistics=statistics).logits, dim=-1) for part in _parts(ladder, images)
     ]
     return torch.cat(parts, dim=1)
+
+
+@torch.no_grad()
+def clean_energies(ladder: Ladder, statistics: Statistics, images: Tensor) -> Tensor:
+    """Return the energy of each image in the clean pass `[replicas, n_images]`, a function of that image alone.
+
+    Arguments are those of `class_probabilities`; the statistics must have the decoder's, and the ladder a decoder
+    down to layer 0.
+    """
+    found = []
+    for part in _parts(ladder, images):
+        encoding = ladder.encode(part, statistics=statistics)
+        reconstruction = ladder.decode(encoding.z, encoding.logits, statistics)[0]
+        found.append(reconstruction_energy(reconstruction, part))
+    return torch.cat(found, dim=1)
+
+
+def _parts(ladder: Ladder, images: Tensor) -> Sequence[Tensor]:
+    """Return the images for all replicas in parts `[replicas, at most IMAGES_AT_ONCE, features]`."""
+    if images.dim() == 2:
+        images = images.expand(len(ladder.encoder[0]), *images.shape)
+    parts: Sequence[Tensor] = images.split(IMAGES_AT_ONCE, dim=1)
+    return parts
 
 
 def error_percent(probabilities: Tensor, labels: Tensor, sizes: Tensor | None = None) -> Tensor:

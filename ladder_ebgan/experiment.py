@@ -3,22 +3,20 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from ladder_ebgan import kernels
-from ladder_ebgan._version import __version__
-from ladder_ebgan.checkpoints import checkpoint_step
+from ladder_ebgan.checkpoints import check_checkpoint, checkpoint_step
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.group import GroupEvent, GroupFinished
-from ladder_ebgan.machine import Resolved, resolve
+from ladder_ebgan.machine import Resolved, resolve, versions
 from ladder_ebgan.planning import finished_replicas, plan_groups, total_seconds
 from ladder_ebgan.processes import MEASURING_PAYS_REPLICA_STEPS, fastest_division, process_counts, replica_steps
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder
+from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder, view_run_folder
 from ladder_ebgan.trainer import Trainer
 from ladder_ebgan.training import adversarial_steps
 from ladder_ebgan.workers import Pool, worker_pool
@@ -34,6 +32,7 @@ class Request:
     models: tuple[str, ...]
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
+    overrides: tuple[str, ...] = ()  # what was set beside the recipe's file; they are part of `recipe`
     device: str = "auto"
     precision: str = "auto"
     replicas_at_once: int | None = None  # None: chosen
@@ -58,10 +57,13 @@ class Experiment:
     """A request that was checked, with its folder open and everything resolved."""
 
     request: Request
+    dataset: Dataset
     folder: RunFolder
     resolved: Resolved
     groups: list[Group]  # still to be trained
     trainer: Trainer | Pool
+    # Of (replicas at once, with a generator?), as far as they were timed.
+    step_seconds: dict[tuple[int, bool], float] = field(default_factory=dict)
 
     @property
     def measured_now(self) -> bool:
@@ -84,13 +86,18 @@ class Experiment:
             assert reason is not None
             yield Stopped(reason)
 
+    def steps_done(self, group: Group) -> int:
+        """Return the step that a group to be trained goes on from: that of its checkpoint, or 0."""
+        recorded = group in self.folder.groups
+        return checkpoint_step(self.folder.checkpoint_path(group)) if recorded else 0
+
     def estimated_seconds(self) -> float:
         """Return how long the training still to be done will take, from a few timed steps of each kind."""
-        seconds_of: dict[tuple[int, bool], float] = {}
+        seconds_of = self.step_seconds
         group_seconds = []
         for group in self.groups:
             settings = self.request.recipe.settings(group.model)
-            done = checkpoint_step(self.folder.checkpoint_path(group))
+            done = self.steps_done(group)
             adversarial = max(0, adversarial_steps(settings) - done)
             alone = settings.n_steps - done - adversarial
             seconds = 0.0
@@ -104,55 +111,75 @@ class Experiment:
 
 
 @contextmanager
-def open_experiment(request: Request, notice: Callable[[str], None] = lambda _: None) -> Iterator[Experiment]:
+def open_experiment(
+    request: Request, notice: Callable[[str], None] = lambda _: None, dry_run: bool = False
+) -> Iterator[Experiment]:
     """Check a request, load its data, open its folder and decide what is trained together.
 
     Args:
         request: what the user asked for.
         notice: told what is being done where that takes some seconds.
+        dry_run: write nothing and take no lock; the experiment can be looked at and its steps be timed.
 
     Raises:
         UsageError: something in the request is wrong; nothing was written.
         MachineError: a worker process has died.
     """
     dataset = load_dataset(request.data)
-    longest_steps = max(request.recipe.settings(model).n_steps for model in request.models)
     for budget in request.labels:
         check_budget(budget, dataset)
+    resolved = _resolved(request, notice)
+    description = _description(request, dataset, resolved)
+    path = request.output or Path("runs") / f"{dataset.name}-{Path(request.recipe_name).stem}"
+    with ExitStack() as stack:
+        if dry_run:
+            folder = view_run_folder(path, description, request.fresh)
+        else:
+            folder = stack.enter_context(open_run_folder(path, description, request.fresh))
+        resolved = resolved.kept(folder.record["resolved"])
+        if not dry_run:
+            _put_right(folder)
+        if request.n_processes is None and not folder.record["starts"]:
+            resolved = _with_fastest_processes(resolved, folder, request, dataset, notice)
+            folder.record["resolved"] = resolved.stored()
+        groups = _planned(folder, request, resolved)
+        for group in groups:
+            if group in folder.groups:
+                check_checkpoint(folder.checkpoint_path(group), group.identity)
+        if groups and not dry_run:
+            _note_start(folder, request, resolved, groups)
+        trainer: Trainer | Pool
+        n_workers = min(resolved.n_processes, len(groups))
+        if n_workers > 1:
+            trainer = stack.enter_context(worker_pool(folder, request.recipe, dataset, resolved, n_workers))
+        else:
+            trainer = Trainer(folder, request.recipe, dataset, resolved)
+        yield Experiment(request, dataset, folder, resolved, groups, trainer)
+
+
+def _resolved(request: Request, notice: Callable[[str], None]) -> Resolved:
+    longest_steps = max(request.recipe.settings(model).n_steps for model in request.models)
     if request.compiled is not False and not kernels.is_built():
         notice("Compiling for this processor, which takes ten seconds, once ...")
-    resolved = resolve(
+    return resolve(
         *(request.device, request.precision, request.replicas_at_once, request.compiled),
         longest_steps,
         request.n_processes,
     )
-    description = {
+
+
+def _description(request: Request, dataset: Dataset, resolved: Resolved) -> dict[str, Any]:
+    """Return what `run.json` says of the run from its first start on."""
+    return {
         "identity": {
             "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
             "recipe": request.recipe.identity(),
             "precision": resolved.precision,
         },
         "image_shape": list(dataset.image_shape),
+        "n_test": len(dataset.test_labels),
         "resolved": resolved.stored(),
     }
-    path = request.output or Path("runs") / f"{dataset.name}-{Path(request.recipe_name).stem}"
-    with open_run_folder(path, description, request.fresh) as folder, ExitStack() as stack:
-        resolved = resolved.kept(folder.record["resolved"])
-        _put_right(folder)
-        if request.n_processes is None and not folder.record["starts"]:
-            resolved = _with_fastest_processes(resolved, folder, request, dataset, notice)
-            folder.record["resolved"] = resolved.stored()
-        groups = _planned(folder, request, resolved)
-        if groups:
-            _note_start(folder, request, resolved, groups)
-        trainer: Trainer | Pool
-        n_workers = min(resolved.n_processes, len(groups))
-        if n_workers > 1:
-            pool = worker_pool(folder, request.recipe, dataset, resolved, n_workers)
-            trainer = stack.enter_context(pool)
-        else:
-            trainer = Trainer(folder, request.recipe, dataset, resolved)
-        yield Experiment(request, folder, resolved, groups, trainer)
 
 
 def _planned(folder: RunFolder, request: Request, resolved: Resolved) -> list[Group]:
@@ -190,12 +217,9 @@ def _note_start(folder: RunFolder, request: Request, resolved: Resolved, groups:
             "command": sys.argv[1:],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "recipe_name": request.recipe_name,
+            "overrides": list(request.overrides),
             "device": resolved.device_name,
-            "versions": {
-                "ladder_ebgan": __version__,
-                "torch": torch.__version__,
-                "python": sys.version.split()[0],
-            },
+            "versions": versions(),
         }
     )
     folder.add_groups(groups)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan._version import __version__
-from ladder_ebgan.batches import BatchStream
 from ladder_ebgan.checkpoints import checkpoint_bytes, model_bytes, restore
-from ladder_ebgan.data import Dataset, labeled_order
+from ladder_ebgan.data import labeled_order
+from ladder_ebgan.engine import Engine
 from ladder_ebgan.evaluation import (
     calibrate,
     class_probabilities,
@@ -22,33 +22,15 @@ from ladder_ebgan.evaluation import (
     unlabeled_sample,
 )
 from ladder_ebgan.ladder import Statistics
-from ladder_ebgan.machine import Resolved
-from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name
 from ladder_ebgan.streams import Stream, stream_generator
-from ladder_ebgan.training import Functions, Progress, State, initial_state, train
+from ladder_ebgan.training import Progress, State, train
 
 CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long
 CURVE_SAMPLE_SIZE = 2000  # unlabelled images that the learning curves' error is measured on
 CURVE_CALIBRATION_BATCHES = 20  # unlabelled minibatches that calibrate for the curves, if any do
 GENERATED_IMAGES = 20  # kept of each replica's generator
-
-
-@dataclass(frozen=True)
-class DeviceData:
-    """The training and test images and labels as tensors on the device."""
-
-    train_images: Tensor  # [n_train, features]
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-
-
-def load_onto(device: torch.device, dataset: Dataset) -> DeviceData:
-    """Copy a data set to the device."""
-    arrays = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-    return DeviceData(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
 @dataclass(frozen=True)
@@ -90,35 +72,21 @@ GroupEvent = GroupStarted | Stepped | CurveMeasured | GroupFinished
 class GroupJob:
     """The training of one group: its state and data, and what is written to the run folder on the way."""
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        group: Group,
-        recipe: Recipe,
-        dataset: Dataset,
-        data: DeviceData,
-        resolved: Resolved,
-        functions: Functions,
-    ) -> None:
-        self.folder, self.group, self.recipe = folder, group, recipe
-        self.dataset, self.data, self.resolved = dataset, data, resolved
-        self.functions = functions
-        self.settings: LadderSettings = recipe.settings(group.model)
+    def __init__(self, folder: RunFolder, group: Group, engine: Engine) -> None:
+        self.folder, self.group, self.engine = folder, group, engine
+        self.data, self.resolved = engine.data, engine.resolved
+        self.settings = engine.recipe.settings(group.model)
         self.seeds = [replica.seed for replica in group.replicas]
+        dataset = engine.dataset
         orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(self.seeds)}
         self.subsets = [orders[replica.seed][: replica.labels] for replica in group.replicas]
-        self.identity = {"model": group.model, "replicas": [list(replica) for replica in group.replicas]}
         self.state = self._initial_state()
 
     def _initial_state(self) -> State:
-        n_features, n_classes = self.dataset.n_features, self.dataset.n_classes
-        device, product_dtype = self.resolved.device, self.resolved.product_dtype
-        state = initial_state(
-            self.recipe, self.group.model, self.seeds, n_features, n_classes, device, product_dtype, self.functions
-        )
+        state = self.engine.initial_state(self.group.model, self.seeds)
         path = self.folder.checkpoint_path(self.group)
         if path.exists():
-            restore(state, path, self.identity)
+            restore(state, path, self.group.identity)
         self.folder.cut_history(self.group, state.step)
         return state
 
@@ -134,8 +102,9 @@ class GroupJob:
         curve = CurveSample(self)
         last_checkpoint, pause = time.monotonic(), CHECKPOINT_SECONDS
         began = time.monotonic() - self.state.seconds
-        curve_every = self.recipe.training.curve_every_steps
-        for progress in train(self.state, self._batches(), self.settings, self.functions, curve_every):
+        curve_every = self.engine.recipe.training.curve_every_steps
+        batches = self.engine.batches(self.state, self.subsets, self.seeds)
+        for progress in train(self.state, batches, self.settings, self.engine.functions, curve_every):
             yield Stepped(self.group, progress)
             last = progress.step == self.settings.n_steps
             if last or progress.step % curve_every == 0:
@@ -146,24 +115,11 @@ class GroupJob:
             if last or stopping or time.monotonic() - last_checkpoint > pause:
                 started = time.monotonic()
                 self.state.seconds = started - began
-                self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.identity))
+                self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.group.identity))
                 last_checkpoint = time.monotonic()
                 pause = max(CHECKPOINT_SECONDS, 30 * (last_checkpoint - started))
             if stopping:
                 return
-
-    def _batches(self) -> BatchStream:
-        settings = self.settings
-        return BatchStream(
-            self.data.train_images,
-            self.data.train_labels,
-            self.subsets,
-            self.seeds,
-            self.recipe.training.batch_size,
-            self.state.ladder.n_units,
-            settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None,
-            self.functions.normal,
-        )
 
     def finish(self) -> list[Result]:
         """Evaluate on the test images, for the first and only time, and store everything that stays."""
@@ -190,15 +146,16 @@ class GroupJob:
 
     def _evaluation_statistics(self) -> Statistics:
         images = self.data.train_images
-        return calibrate(self.state.ladder, images, *self.calibration(at_most=len(images)))
+        return calibrate(self.state.ladder, images, *self.calibration(at_most=len(images)), with_decoder=True)
 
     def calibration(self, at_most: int) -> tuple[Tensor, Tensor]:
         """Return the minibatches that calibrate the evaluation statistics: index and weight.
 
         At most `at_most` of unlabelled images; all of the labelled ones.
         """
-        batch_size = self.recipe.training.batch_size
-        if self.recipe.network.evaluation_statistics == "labeled":
+        recipe = self.engine.recipe
+        batch_size = recipe.training.batch_size
+        if recipe.network.evaluation_statistics == "labeled":
             return labeled_calibration(self.subsets, batch_size)
         return unlabeled_calibration(len(self.data.train_images), self.seeds, batch_size, at_most)
 
@@ -207,7 +164,7 @@ class GroupJob:
         """Return `[replicas, images, features]` as bytes, from a whole batch for the generator's statistics."""
         if self.state.generator is None:
             return None
-        shape = (self.recipe.training.batch_size, self.state.generator.sizes[0])
+        shape = (self.engine.recipe.training.batch_size, self.state.generator.sizes[0])
         latents = np.stack(
             [
                 stream_generator(seed, Stream.EVALUATION, 2).standard_normal(shape, dtype=np.float32)
@@ -246,8 +203,8 @@ class GroupJob:
             "version": __version__,
             "torch_version": torch.__version__,
             **self.folder.record["identity"],
-            "classes": list(self.dataset.classes),
-            "image_shape": list(self.dataset.image_shape),
+            "classes": list(self.engine.dataset.classes),
+            "image_shape": list(self.engine.dataset.image_shape),
         }
 
 

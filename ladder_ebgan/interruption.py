@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 TIME_LIMIT = "time limit"
-NOTICE = b"\nStopping after this step, with a checkpoint; once more to stop at once.\n"
+STOPPING = "Stopping after the steps under way, with a checkpoint"  # on a GPU steps are under way by the dozen
+AGAIN = "; once more to stop at once."
+NOTICE = f"\n{STOPPING}{AGAIN}\n".encode()
+# In place of the last line, on which the cursor is, and cut off at the right edge, so that no line moves.
+NOTICE_IN_PLACE = f"\r\x1b[2K\x1b[?7l{STOPPING}{AGAIN}\x1b[?7h".encode()
 EXIT_CODES = {TIME_LIMIT: 75, "SIGINT": 130, "SIGTERM": 143}
 
 
@@ -19,6 +23,7 @@ class StopRequest:
     def __init__(self, time_limit_seconds: float | None) -> None:
         self.deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
         self.signal_name: str | None = None
+        self.notice = NOTICE  # what a signal writes to stderr at once
 
     def __call__(self) -> str | None:
         """Return the reason to stop, if there is one."""
@@ -30,7 +35,7 @@ class StopRequest:
         if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
-        os.write(sys.stderr.fileno(), NOTICE)  # print is not safe in a signal handler
+        os.write(sys.stderr.fileno(), self.notice)  # print is not safe in a signal handler
 
 
 @contextmanager

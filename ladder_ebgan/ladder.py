@@ -15,7 +15,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import LayerFunctions, initial_combinator, initial_weight, normalize, replica_matmul
+from ladder_ebgan.layers import (
+    LayerFunctions,
+    combine,
+    initial_combinator,
+    initial_weight,
+    normalize,
+    replica_matmul,
+)
 
 ENCODER_KEY, DECODER_KEY = 0, 1  # parts of the key of a weight's random stream
 
@@ -29,10 +36,11 @@ class Encoding(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Fixed normalisation statistics of layers 1..L for evaluation, each `[replicas, 1, features]`."""
+    """Fixed normalisation statistics for evaluation, each `[replicas, 1, features]`."""
 
-    means: list[Tensor]
+    means: list[Tensor]  # of the encoder's layers 1..L
     variances: list[Tensor]
+    decoder: dict[int, tuple[Tensor, Tensor]] | None = None  # mean and variance of u by layer, if measured
 
 
 class Ladder(nn.Module):
@@ -123,12 +131,16 @@ class Ladder(nn.Module):
             zs_pre.append(z_pre)
         return Encoding(zs, zs_pre, h if self.gamma is None else h * self.gamma)
 
-    def decode(self, z: Sequence[Tensor], logits: Tensor) -> dict[int, Tensor]:
+    def decode(
+        self, z: Sequence[Tensor], logits: Tensor, statistics: Statistics | None = None
+    ) -> dict[int, Tensor]:
         """Denoise the layers from the top down to the lowest one with a weight.
 
         Args:
             z: corrupted layers 0..L, each `[replicas, batch, features]`.
             logits: of the same images, `[replicas, batch, classes]`.
+            statistics: fixed statistics for evaluation, the decoder's among them; None normalises by those of the
+                batch.
 
         Returns:
             `z_hat` by layer; it is not normalised yet.
@@ -136,14 +148,22 @@ class Ladder(nn.Module):
         top = len(self.sizes) - 1
         z_hat: dict[int, Tensor] = {}
         for layer in range(top, self.lowest_decoded - 1, -1):
-            if layer == top:
-                u_pre = torch.softmax(logits, dim=-1)
-            else:
-                u_pre = replica_matmul(z_hat[layer + 1], self.decoder_weight[str(layer)], self.product_dtype)
+            u_pre, a = self.vertical_signal(layer, z_hat, logits), self.combinator[str(layer)]
             has_cost = self.denoising_weights[layer] > 0
             dtype = torch.float32 if has_cost or layer == top else self.product_dtype
-            z_hat[layer] = self.functions.denoise(u_pre, z[layer], self.combinator[str(layer)], dtype)
+            if statistics is None:
+                z_hat[layer] = self.functions.denoise(u_pre, z[layer], a, dtype)
+            else:
+                assert statistics.decoder is not None
+                u = normalize(u_pre.to(torch.float32), *statistics.decoder[layer])
+                z_hat[layer] = combine(u, z[layer], a).to(dtype)
         return z_hat
+
+    def vertical_signal(self, layer: int, z_hat: dict[int, Tensor], logits: Tensor) -> Tensor:
+        """Return what comes down to a layer of the decoder: `u` before its normalisation."""
+        if layer == len(self.sizes) - 1:
+            return torch.softmax(logits, dim=-1)
+        return replica_matmul(z_hat[layer + 1], self.decoder_weight[str(layer)], self.product_dtype)
 
     def reconstruct(self, x: Tensor, noise: Tensor) -> Tensor:
         """Return `z_hat` of layer 0 for `x` `[replicas, batch, features]`, as one group of its own."""

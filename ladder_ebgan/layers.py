@@ -106,11 +106,15 @@ def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
         a: `[replicas, 10, 1, features]`.
         dtype: precision of the result.
     """
-    u = batch_normalize(u_pre.to(torch.float32))
+    return combine(batch_normalize(u_pre.to(torch.float32)), z, a).to(dtype)
+
+
+def combine(u: Tensor, z: Tensor, a: Tensor) -> Tensor:
+    """Return `z_hat` of `denoise` for a vertical signal `u` that is normalised already."""
     a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = a.unbind(dim=1)  # [replicas, 1, features]
     mu = torch.addcmul(torch.addcmul(a5, a4, u), a1, torch.sigmoid(torch.addcmul(a3, a2, u)))
     v = torch.addcmul(torch.addcmul(a10, a9, u), a6, torch.sigmoid(torch.addcmul(a8, a7, u)))
-    return torch.addcmul(mu, z - mu, v).to(dtype)
+    return torch.addcmul(mu, z - mu, v)
 
 
 def initial_combinator(replicas: int, features: int) -> nn.Parameter:

@@ -2,12 +2,15 @@
 
 import ctypes
 import os
+import platform
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from ladder_ebgan import processor
+from ladder_ebgan._version import __version__
 from ladder_ebgan.capture import compiler_missing
 from ladder_ebgan.errors import UsageError
 
@@ -134,12 +137,9 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in {"cpu", "cuda"}:
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,2})?", name):
         raise UsageError(f"unknown device '{name}': it is auto, cpu, cuda, or cuda:N for GPU number N")
+    device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
@@ -208,6 +208,15 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {
+        "ladder_ebgan": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

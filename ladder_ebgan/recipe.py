@@ -8,16 +8,27 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from ladder_ebgan.errors import UsageError
 
 RECIPES_PACKAGE = "ladder_ebgan_recipes"
+MAX_BYTES = 100_000  # of a recipe's file; they have two thousand
+NESTED = "it is nested too deeply, or has text that is not Unicode"
+
+
+def _a_float32(number: float) -> float:
+    """Refuse what the arithmetic of a training turns into 0 or infinity."""
+    if number and not 1e-30 <= abs(number) <= 1e30:
+        raise PydanticCustomError("float32", "input should be between 1e-30 and 1e30")
+    return number
+
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
 Size = Annotated[int, Field(gt=0, le=100_000)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_a_float32)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_a_float32)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -30,7 +41,7 @@ class Section(BaseModel):
 class Network(Section):
     """The ladder."""
 
-    hidden_sizes: list[Size] = Field(min_length=1)  # between the pixels and the classes
+    hidden_sizes: list[Size] = Field(min_length=1, max_length=100)  # between the pixels and the classes
     input_noise: NonNegative  # standard deviations
     hidden_noise: NonNegative
     softmax_gamma: bool  # a learned scale under the softmax: Rasmus et al. have it, Zhao et al. have not
@@ -69,7 +80,7 @@ class Margin(Section):
     """The margin m of Eq. (1) over the steps: a curve through points, constant after the last."""
 
     shape: Literal["linear", "cosine"] = "linear"
-    steps: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    steps: list[Annotated[int, Field(ge=0, le=10**9)]] = Field(min_length=1)
     values: list[NonNegative] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -84,7 +95,7 @@ class Margin(Section):
 class GeneratorSettings(Section):
     """The generator and its optimiser."""
 
-    hidden_sizes: list[Size] = Field(min_length=1)
+    hidden_sizes: list[Size] = Field(min_length=1, max_length=100)
     latent_size: Size
     weight_std: Rate
     learning_rate: Rate
@@ -114,7 +125,7 @@ class Recipe(Section):
     """An experiment. `labels` and `n_seeds` are what is trained when the command line does not say."""
 
     labels: list[Positive] = Field(min_length=1)
-    n_seeds: Positive
+    n_seeds: Annotated[int, Field(gt=0, le=10_000)]
     network: Network
     training: Training
     ladder: LadderSettings | None = None
@@ -170,10 +181,14 @@ def recipe_text(name_or_path: str) -> str:
             f"the recipes are {', '.join(recipe_names())}; a recipe of your own is a file that ends in .toml"
         )
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        size = path.stat().st_size
+        if path.is_file() and size <= MAX_BYTES:
+            return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, or bytes that are no text
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"cannot read the recipe {path}: {reason}") from error
+    what = f"has {size:,} bytes" if path.is_file() else "is not a file"  # but a folder, or a device without an end
+    raise UsageError(f"the recipe {path} {what}: a recipe is a TOML file of at most {MAX_BYTES:,} bytes")
 
 
 def recipe_summary(name: str) -> str:
@@ -201,10 +216,22 @@ def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
     """Check the tables of a recipe and return it; `source` is named in messages."""
     try:
         return Recipe.model_validate_json(json.dumps(tables))
+    except ValidationError as error:
+        raise UsageError(f"{source}: {_first_problem(error)}") from error
     except (TypeError, ValueError) as error:
-        if isinstance(error, ValidationError):
-            raise UsageError(f"{source}: {_first_problem(error)}") from error
-        raise UsageError(f"{source}: dates are not allowed in a recipe") from error
+        raise UsageError(f"{source}: dates are not allowed in a recipe, nor numbers that long") from error
+    except RecursionError as error:
+        raise UsageError(f"{source}: {NESTED}") from error
+
+
+def recipe_toml(tables: dict[str, Any], section: str = "") -> str:
+    """Return tables, such as those of `Recipe.identity`, as the TOML text that reads as them; None is left out."""
+    plain = {key: value for key, value in tables.items() if not isinstance(value, dict | None)}
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in plain.items()]
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            lines += [f"\n[{section}{key}]\n", recipe_toml(value, f"{section}{key}.")]
+    return "".join(lines)
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:
@@ -226,8 +253,11 @@ def _apply(tables: dict[str, Any], override: str) -> None:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    # A key that is misspelt is also one that is missing, and its name tells more.
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "json_invalid":
+        return NESTED
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
         suggestion = _suggestion(str(problem["loc"][-1]), known)
@@ -236,8 +266,10 @@ def _first_problem(error: ValidationError) -> str:
         return f"the key '{path}' is missing"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return message
-    return f"{path} is {json.dumps(problem['input'], default=str)}: {message[0].lower()}{message[1:]}"
+        return f"{path}: {message}" if path else message
+    value = json.dumps(problem["input"], default=str)
+    shown = value if len(value) <= 200 else f"{value[:200]} ..."
+    return f"{path} is {shown}: {message[0].lower()}{message[1:]}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

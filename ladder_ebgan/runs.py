@@ -11,29 +11,31 @@ Whole files are written to a temporary name, synchronised and renamed, so that a
 a kill at any moment loses at most the steps since the last checkpoint. One process at a time holds the folder.
 """
 
-import csv
+import errno
 import fcntl
 import io
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.record import FORMAT, parse_record
 from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.rows import Row, read_rows, rows_text
+from ladder_ebgan.system import nearest
 
-FORMAT = 1  # of the folder; a later version reads it or refuses it
 RUN_FILES = [  # all but run.json
     *["results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"],
-    *["table.json", "table.md", "table.csv"],
+    *["table.json", "table.md", "table.csv", "table.tex", "report.html"],
 ]
-Row = TypeVar("Row", Result, CurvePoint)
+FOLDERS = ("predictions", "models", "checkpoints", "figures")
 
 
 class Replica(NamedTuple):
@@ -55,6 +57,11 @@ class Group:
         """Name of the group's checkpoint: its model and its first replica, which is in no other group."""
         first = self.replicas[0]
         return replica_name(self.model, first.labels, first.seed)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What `run.json` and the group's checkpoint say of it."""
+        return {"model": self.model, "replicas": [list(replica) for replica in self.replicas]}
 
 
 def replica_name(model: str, labels: int, seed: int) -> str:
@@ -84,20 +91,26 @@ class RunFolder:
     def add_groups(self, groups: Iterable[Group]) -> None:
         """Record groups before the first of them begins: however a run is cut short, they stay as they are."""
         known = set(self.groups)
-        self.record["groups"] += [
-            {"model": group.model, "replicas": [list(r) for r in group.replicas]}
-            for group in groups
-            if group not in known
-        ]
+        self.record["groups"] += [group.identity for group in groups if group not in known]
         self.save_record()
 
     def results(self) -> list[Result]:
-        """Return the finished replicas."""
-        return read_rows(self.path / "results.csv", Result)
+        """Return the finished replicas.
+
+        Raises:
+            UsageError: the file is damaged, or has two results of one replica.
+        """
+        by_replica: dict[tuple[str, int, int], Result] = {}
+        for row in read_rows(self.path / "results.csv", Result):
+            if by_replica.setdefault((row.model, row.labels, row.seed), row) != row:
+                which = f"{row.model} with {row.labels} labels and seed {row.seed}"
+                raise UsageError(f"{self.path / 'results.csv'} has two results of {which}: remove the wrong one")
+        return list(by_replica.values())
 
     def add_results(self, results: Iterable[Result]) -> None:
-        """Add finished replicas, all at once."""
-        _write_rows(self.path / "results.csv", [*self.results(), *results], Result)
+        """Add finished replicas, all at once; of a replica that was trained again the later result counts."""
+        by_replica = {(row.model, row.labels, row.seed): row for row in [*self.results(), *results]}
+        _write_rows(self.path / "results.csv", by_replica.values(), Result)
 
     def history(self) -> list[CurvePoint]:
         """Return the learning curves."""
@@ -122,7 +135,7 @@ class RunFolder:
     def append_history(self, points: Iterable[CurvePoint]) -> None:
         """Append points of learning curves."""
         path = self.path / "history.csv"
-        text = _csv_text(points, CurvePoint, header=not path.exists())
+        text = rows_text(points, CurvePoint, header=not path.exists())
         with path.open("a", encoding="utf-8", newline="") as file:
             file.write(text)
 
@@ -177,16 +190,10 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
     Raises:
         UsageError: the folder is a file, another run's, not a run's, in use, or cannot be written.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
+    with _refusing(path):
+        _make_folder(path)
         _refuse_strangers(path)
         lock = (path / ".lock").open("a")
-    except FileExistsError:
-        raise UsageError(f"--output {path} is a file: name a folder") from None
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the folder {path}: {error.strerror}; name another with --output"
-        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -201,6 +208,38 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
         yield folder
 
 
+def view_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> RunFolder:
+    """Return a run folder as `open_run_folder` would open it, without its lock and without writing anything.
+
+    With `fresh` its record is that of a new run, though the old one's files are still there.
+
+    Raises:
+        UsageError: what `open_run_folder` raises, but for a folder in use.
+    """
+    with _refusing(path):
+        place = nearest(path)
+        if not place.is_dir():
+            raise FileExistsError
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if place == path:
+            _refuse_strangers(path)
+    return RunFolder(path, _new_record(description) if fresh else _record(path, description))
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say in one line why a folder cannot be a run's."""
+    try:
+        yield
+    except FileExistsError:
+        raise UsageError(f"--output {path} is a file: name a folder") from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the folder {path}: {error.strerror}; name another with --output"
+        ) from error
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Read `run.json` of a run folder.
 
@@ -208,20 +247,20 @@ def read_record(path: Path) -> dict[str, Any]:
         UsageError: it is missing, damaged, or of another version.
     """
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        text = (path / "run.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path} is not a run folder: it has no run.json") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path / 'run.json'}: {error}") from error
-    complete = {"identity", "image_shape", "resolved", "groups", "starts"}
-    if not isinstance(record, dict) or record.get("format") != FORMAT or not complete <= record.keys():
-        raise UsageError(f"{path / 'run.json'} is of another version of this program, or damaged")
-    return record
+    except NotADirectoryError:
+        raise UsageError(f"{path} is not a run folder, but a file: name the folder of a run") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"cannot read {path / 'run.json'}: {reason}") from error
+    return parse_record(text, path / "run.json")
 
 
 def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
-    if not (path / "run.json").exists():
-        return {"format": FORMAT, **description, "groups": [], "starts": []}
+    if not os.path.lexists(path / "run.json"):
+        return _new_record(description)
     record = read_record(path)
     difference = _difference(record["identity"], description["identity"])
     if difference:
@@ -232,6 +271,22 @@ def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+def _new_record(description: dict[str, Any]) -> dict[str, Any]:
+    return {"format": FORMAT, **description, "groups": [], "starts": []}
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, or none of them."""
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def _refuse_strangers(path: Path) -> None:
     """Refuse a folder that holds something but no run; nothing is written to it, not even a lock."""
     names = {entry.name for entry in path.iterdir()} - {".lock"}
@@ -240,6 +295,9 @@ def _refuse_strangers(path: Path) -> None:
         raise UsageError(
             f"the folder {path} is not empty and not a run's (it has {strangers[0]}): name another with --output"
         )
+    files = [name for name in FOLDERS if name in names and not (path / name).is_dir()]
+    if files:
+        raise UsageError(f"{path / files[0]} must be a folder: move away what is there")
 
 
 def _clear(path: Path) -> None:
@@ -271,46 +329,27 @@ def first_difference(there: Any, here: Any, key: str = "") -> str | None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file: to a temporary name beside it, synchronised, then renamed."""
+    """Write a whole file: to a temporary name beside it, synchronised, then renamed.
+
+    Links are followed. A device or a pipe, which a rename would replace, is written to.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name[:100]}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # it has none when the disk is full, and the temporary one otherwise
         raise
-
-
-def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
-    """Read a CSV file of results or curve points; a line cut short by a kill ends it.
-
-    Raises:
-        UsageError: the file is not what this program writes.
-    """
-    if not path.exists():
-        return []
-    types = get_type_hints(row_type)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()
-        return [
-            row_type(**{name: _parsed(text, types[name]) for name, text in row.items()})
-            for row in csv.DictReader(lines)
-        ]
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is damaged: {error}; restore it, or start anew with --fresh") from error
-
-
-def _parsed(text: str, kind: Any) -> Any:
-    options = get_args(kind) or (kind,)
-    if text == "" and type(None) in options:
-        return None
-    return options[0](text)
 
 
 def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int], int]) -> None:
@@ -321,14 +360,4 @@ def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int]
 
 
 def _write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
-    write_atomically(path, _csv_text(rows, row_type, header=True).encode())
-
-
-def _csv_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
-    buffer = io.StringIO()
-    names = [field.name for field in fields(row_type)]
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return buffer.getvalue()
+    write_atomically(path, rows_text(rows, row_type, header=True).encode())

@@ -73,6 +73,25 @@ def standard_deviation(errors: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0  # not the rounding error of the mean
 
 
+def sampling_error(error_percent: float, n_images: int) -> float | None:
+    """Return the standard error, in points, of an error rate that was measured on so many images.
+
+    `100 sqrt(p (1 - p) / n)` with `p = error_percent / 100`: each image is drawn from all that there are, and is
+    wrong with probability `p` (Guyon, Makhoul, Schwartz, Vapnik, "What size test set gives good error rate
+    estimates?", IEEE Transactions on Pattern Analysis and Machine Intelligence 20 (1998)). Seeds that share a test
+    set share this error, so their deviation does not show it and more seeds do not lower it. For a mean over seeds
+    it is an upper bound, met where all seeds fail on the same images: the share of seeds that fail on an image
+    lies in [0, 1] and has the mean `p`, so its variance is at most `p (1 - p)`.
+
+    None where no image is wrong, or every one: the formula's 0 would be no answer. ValueError for an error rate
+    outside [0, 100] or fewer than one image.
+    """
+    if not 0 <= error_percent <= 100 or n_images < 1:
+        raise ValueError(f"{error_percent} % of {n_images} images is no error rate")
+    p = error_percent / 100
+    return 100 * (p * (1 - p) / n_images) ** 0.5 if 0 < p < 1 else None
+
+
 def t_interval(errors: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
     """Return Student's confidence interval of the mean; None for fewer than three values.
 

@@ -24,13 +24,13 @@ class Stream(IntEnum):
 
 def stream_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """Return the generator of one stream of `seed`; `key` is what in the stream it is for, such as a tensor."""
-    return np.random.Generator(np.random.SFC64(_sequence(seed, stream, key)))
+    return np.random.Generator(np.random.SFC64(_sequence(seed, stream, *key)))
 
 
-def stream_key(seed: int, stream: Stream, *key: int) -> int:
-    """Return the 63-bit key of a stream of normal numbers; `key` is what in the stream it is for."""
-    return int(_sequence(seed, stream, key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def stream_key(seed: int, stream: Stream) -> int:
+    """Return the 63-bit key of a stream of normal numbers."""
+    return int(_sequence(seed, stream).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _sequence(seed: int, stream: Stream, key: tuple[int, ...]) -> np.random.SeedSequence:
+def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(int(stream), *key))

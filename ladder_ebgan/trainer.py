@@ -3,34 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from ladder_ebgan.data import Dataset
-from ladder_ebgan.group import GroupEvent, GroupJob, load_onto
+from ladder_ebgan.engine import Engine
+from ladder_ebgan.group import GroupEvent, GroupJob
 from ladder_ebgan.machine import Resolved, apply
 from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.runs import Group, RunFolder
 from ladder_ebgan.timing import step_seconds
-from ladder_ebgan.training import Functions
 
 
 class Trainer:
-    """What all groups of a process share: the data on the device and the functions of a step."""
+    """Trains the groups of a run folder that fall to this process, which it sets up as resolved."""
 
     def __init__(self, folder: RunFolder, recipe: Recipe, dataset: Dataset, resolved: Resolved) -> None:
         apply(resolved)
-        self.folder, self.recipe, self.dataset, self.resolved = folder, recipe, dataset, resolved
-        self.functions = Functions.prepare(resolved.compiled, resolved.device)
-        self.data = load_onto(resolved.device, dataset)
+        self.folder, self.engine = folder, Engine.prepare(recipe, dataset, resolved)
 
     def train(self, groups: Sequence[Group], stop_reason: Callable[[], str | None]) -> Iterator[GroupEvent]:
         """Train, evaluate and store one group after the other; stop with a checkpoint if there is a reason."""
         for group in groups:
-            job = GroupJob(self.folder, group, self.recipe, self.dataset, self.data, self.resolved, self.functions)
-            yield from job.run(stop_reason)
+            yield from GroupJob(self.folder, group, self.engine).run(stop_reason)
             if stop_reason() is not None:
                 return
 
     def step_seconds(self, n_replicas: int, adversarial: bool) -> float:
         """Return the mean time of a step of `n_replicas` replicas at once."""
-        n_classes = self.dataset.n_classes
-        return step_seconds(
-            self.recipe, n_replicas, adversarial, self.data, n_classes, self.resolved, self.functions
-        )
+        return step_seconds(self.engine, n_replicas, adversarial)

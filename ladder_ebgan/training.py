@@ -317,11 +317,11 @@ def train(
         adversarial = first < n_adversarial
         step = captured(partial(stepper.step, adversarial), device)
         while state.step < end:
-            start = state.step
+            start, window_end = state.step, min(state.step + WINDOW_STEPS, end)
             stepper.seek(start)
-            for state.step in range(start + 1, min(start + WINDOW_STEPS, end) + 1):
+            for state.step in range(start + 1, window_end + 1):
                 costs = step()
                 at_multiple = yield_every_steps is not None and state.step % yield_every_steps == 0
-                if device.type == "cpu" or at_multiple or state.step == min(start + WINDOW_STEPS, end):
+                if device.type == "cpu" or at_multiple or state.step == window_end:
                     rates = rates_at(settings, state.step - 1)
                     yield Progress(state.step, rates.learning_rate, rates.margin if adversarial else None, costs)

@@ -1,10 +1,11 @@
 """What the tests share: a fixed seed, one thread, small images and a small recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from torch import Tensor
 
@@ -59,3 +60,10 @@ def data() -> SmallData:
     labels = np.arange(60) % 5
     images = np.clip(0.8 * patterns[labels] + 0.1 + 0.15 * rng.standard_normal((60, 9)), 0, 1)
     return SmallData(torch.from_numpy(images.astype(np.float32)), torch.from_numpy(labels), 5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiny.Server]:
+    """Starts real processes, of runs or of their workers, and ends with the tests of its module."""
+    with tiny.server(tmp_path_factory.mktemp("server")) as it:
+        yield it

@@ -117,7 +117,14 @@ def encode(
     return done
 
 
-def decode(p: Parameters, net: Network, corrupted: Pass, lowest: int) -> dict[int, Matrix]:
+def decode(
+    p: Parameters,
+    net: Network,
+    corrupted: Pass,
+    lowest: int,
+    fixed: dict[int, tuple[list[float], list[float]]] | None = None,
+) -> dict[int, Matrix]:
+    """From the top down; normalised by the statistics of these images, or in evaluation by `fixed` ones."""
     top = len(net.sizes) - 1
     z_hat: dict[int, Matrix] = {}
     for layer in range(top, lowest - 1, -1):
@@ -125,7 +132,7 @@ def decode(p: Parameters, net: Network, corrupted: Pass, lowest: int) -> dict[in
             below = [[math.exp(a) for a in log_softmax(row)] for row in corrupted.logits]
         else:
             below = linear(z_hat[layer + 1], p[f"decoder_weight.{layer}"].tolist())
-        u = batch_norm(below)
+        u = normalize(below, *fixed[layer]) if fixed else batch_norm(below)
         a = p[f"combinator.{layer}"].reshape(10, -1).T.tolist()
         z_hat[layer] = [
             [gaussian_combinator(z, v, a[j]) for j, (z, v) in enumerate(zip(*rows, strict=True))]

@@ -71,7 +71,9 @@ def test_the_file_holds_tensors_and_json_only(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(checkpoint_bytes(trained(), IDENTITY))
     with safe_open(path, framework="pt") as file:
-        assert json.loads(file.metadata()["checkpoint"]) == {"step": 12, "seconds": 3.5, "group": IDENTITY}
+        metadata = json.loads(file.metadata()["checkpoint"])
+    assert isinstance(metadata.pop("crc32"), int)
+    assert metadata == {"step": 12, "seconds": 3.5, "group": IDENTITY}
 
 
 def test_a_checkpoint_of_another_group_is_refused(tmp_path: Path) -> None:
@@ -124,24 +126,30 @@ def test_no_checkpoint_is_step_0(tmp_path: Path) -> None:
     assert checkpoint_step(tmp_path / "none.safetensors") == 0
 
 
+@pytest.mark.parametrize("with_decoder", [False, True])
 @pytest.mark.parametrize("model", ["ladder", "ebgan-ladder"])
-def test_a_model_is_one_replica_with_its_statistics(tmp_path: Path, model: str) -> None:
+def test_a_model_is_one_replica_with_its_statistics(tmp_path: Path, model: str, with_decoder: bool) -> None:
     state = trained(model)
     index, weight = labeled_calibration([torch.arange(6).numpy(), torch.arange(3, 9).numpy()], 3)
-    statistics = calibrate(
-        state.ladder, torch.rand(9, 9, generator=torch.Generator().manual_seed(1)), index, weight
-    )
+    images = torch.rand(9, 9, generator=torch.Generator().manual_seed(1))
+    statistics = calibrate(state.ladder, images, index, weight, with_decoder)
     path = tmp_path / "x.safetensors"
     path.write_bytes(model_bytes(state, statistics, 1, {"seed": 1}))
     with safe_open(path, framework="pt") as file:
-        assert json.loads(file.metadata()["model"]) == {"seed": 1}
+        metadata = json.loads(file.metadata()["model"])
         held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert isinstance(metadata.pop("crc32"), int)
+    assert metadata == {"format": 2, "seed": 1}
     expected = {f"ladder.{name}": value[1:] for name, value in state.ladder.named_parameters()}
     if state.generator is not None:
         expected |= {f"generator.{name}": value[1:] for name, value in state.generator.named_parameters()}
     for layer in range(1, 7):
         expected[f"statistics.mean.{layer}"] = statistics.means[layer - 1][1:]
         expected[f"statistics.variance.{layer}"] = statistics.variances[layer - 1][1:]
+    for layer, (mean, variance) in (statistics.decoder or {}).items():
+        expected[f"statistics.decoder_mean.{layer}"] = mean[1:]
+        expected[f"statistics.decoder_variance.{layer}"] = variance[1:]
+    assert len(statistics.decoder or {}) == (7 if with_decoder else 0)
     assert set(held) == set(expected)
     for name, value in held.items():
         torch.testing.assert_close(value, expected[name].detach(), rtol=0, atol=0)

@@ -141,7 +141,9 @@ def test_stdout_has_the_table_and_stderr_the_progress(tmp_path: Path) -> None:
     assert re.fullmatch(r"Training 4 replicas on .*, 1 core \(float32, not compiled\)\.", lines[1])
     assert re.fullmatch(r"This will take about \d+ s, going by a few timed steps\.", lines[2])
     assert lines[3] == "ladder, 20 labels, seeds 0, 1: 20 steps"
-    assert re.fullmatch(r"  ladder, 20 labels, seed 0: test error \d+\.\d\d %", lines[4])
+    for line, step in zip(lines[4:6], (10, 20), strict=True):
+        assert line.startswith(f"  ladder, 20 labels, seeds 0, 1, step {step}: classification ")
+    assert re.fullmatch(r"  ladder, 20 labels, seed 0: test error \d+\.\d\d %", lines[6])
     assert lines[-1] == f"The run's folder is {tmp_path / 'run'}"
     assert ANSI not in outcome.stdout + outcome.stderr
 
@@ -186,7 +188,7 @@ def test_compiling_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert "(float32, compiled)" in outcome.stderr
 
 
-@pytest.mark.parametrize("layout", ["text", "markdown", "csv", "json"])
+@pytest.mark.parametrize("layout", ["text", "markdown", "latex", "csv", "json"])
 def test_tables_of_two_folders_are_merged(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, layout: str
 ) -> None:

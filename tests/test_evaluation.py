@@ -9,6 +9,7 @@ from ladder_ebgan.evaluation import (
     IMAGES_AT_ONCE,
     calibrate,
     class_probabilities,
+    clean_energies,
     error_percent,
     labeled_calibration,
     unlabeled_calibration,
@@ -158,6 +159,77 @@ def test_evaluation_leaves_no_gradient_and_the_ladder_untouched() -> None:
     statistics = calibrated(ladder, images, [np.arange(10)], 10)
     assert not class_probabilities(ladder, statistics, images).requires_grad
     assert all(torch.equal(a, b) for a, b in zip(before, ladder.parameters(), strict=True))
+
+
+def unbiased_decoder(ladder: Ladder, replica: int, images: Tensor) -> dict[int, tuple[list[float], list[float]]]:
+    """Means and unbiased variances of what comes down the decoder in one clean pass, by loops."""
+    p, n, top = reference.parameters_of(ladder, replica), len(images), len(SIZES) - 1
+    clean = reference.encode(p, NETWORK, images.tolist(), None)
+    z_hat = reference.decode(p, NETWORK, clean, 0)
+    signals = {top: torch.tensor(clean.logits).softmax(dim=-1).tolist()}
+    signals |= {k: reference.linear(z_hat[k + 1], p[f"decoder_weight.{k}"].tolist()) for k in range(top)}
+    moments = {layer: reference.mean_and_variance(signal) for layer, signal in signals.items()}
+    return {layer: (mean, [n / (n - 1) * v for v in variance]) for layer, (mean, variance) in moments.items()}
+
+
+def test_the_decoder_is_calibrated_from_the_same_minibatches() -> None:
+    """15 labels in batches of 10: the places 0..9, then 10..14 and 0..4."""
+    ladder, images, subset = ladder_of([1, 2]), images_of(30), np.arange(15) + 3
+    index, weight = labeled_calibration([subset] * 2, 10)
+    statistics = calibrate(ladder, images, index, weight, with_decoder=True)
+    assert statistics.decoder is not None
+    assert set(statistics.decoder) == {0, 1, 2}
+    parts = [subset[:10], np.concatenate([subset[10:], subset[:5]])]
+    for r in range(2):
+        passes = [unbiased_decoder(ladder, r, images[part]) for part in parts]
+        for layer, moments in statistics.decoder.items():
+            for which, found in enumerate(moments):
+                expected = np.mean([one[layer][which] for one in passes], axis=0)
+                assert_close(found[r, 0].double(), torch.from_numpy(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_encoders_statistics_are_the_same_bits_with_and_without_the_decoders() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(30)
+    calibration = labeled_calibration([np.arange(15)] * 2, 10)
+    alone = calibrate(ladder, images, *calibration)
+    both = calibrate(ladder, images, *calibration, with_decoder=True)
+    assert alone.decoder is None
+    for a, b in zip([*alone.means, *alone.variances], [*both.means, *both.variances], strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("weights", "decoded"), [([0.0, 0.0, 1.0], {2}), ([0.0] * 3, set())])
+def test_only_decoded_layers_have_statistics(weights: list[float], decoded: set[int]) -> None:
+    ladder = Ladder([1], SIZES, weights, 0.3, 0.3)
+    index, weight = labeled_calibration([np.arange(10)], 10)
+    statistics = calibrate(ladder, images_of(10), index, weight, with_decoder=True)
+    assert statistics.decoder is not None
+    assert set(statistics.decoder) == decoded
+
+
+def energies_of(ladder: Ladder, images: Tensor, given: Tensor) -> Tensor:
+    calibration = labeled_calibration([np.arange(10)] * len(ladder.encoder[0]), 10)
+    return clean_energies(ladder, calibrate(ladder, images, *calibration, with_decoder=True), given)
+
+
+def test_energies_equal_loops() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(20)
+    energies = energies_of(ladder, images, images)
+    assert energies.shape == (2, 20)
+    for r in range(2):
+        p, rows = reference.parameters_of(ladder, r), images.tolist()
+        clean = reference.encode(p, NETWORK, rows, None, unbiased(ladder, r, images[:10]))
+        z_hat = reference.decode(p, NETWORK, clean, 0, unbiased_decoder(ladder, r, images[:10]))
+        expected = torch.tensor(reference.energy(z_hat[0], rows))
+        assert_close(energies[r], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_energy_of_an_image_does_not_depend_on_the_images_beside_it() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(IMAGES_AT_ONCE + 5)
+    together = energies_of(ladder, images, images)
+    for i in (0, 17, IMAGES_AT_ONCE + 3):
+        assert_close(energies_of(ladder, images, images[i : i + 1])[:, 0], together[:, i])
+    assert not together.requires_grad
 
 
 PROBABILITIES = torch.tensor([[[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]])

@@ -17,22 +17,26 @@ NEEDS_COMPILER = pytest.mark.skipif(REAL is None, reason="no C++ compiler")
 
 
 class Compiler:
-    """A program that CXX names: it notes each build and then calls the real compiler, or fails."""
+    """A program that CXX names: it notes what it is asked for and then calls the real compiler, or fails."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.log = folder / "compiler", folder / "builds"
+        self.path, self.log = folder / "compiler", folder / "asked"
         self.log.touch()
         self.write("1.0")
 
     def write(self, version: str, build: str = f'exec {REAL} "$@"') -> None:
-        note = f'echo build >> "{self.log}"'
-        case = f'case "$1" in --version) echo {version};; *) {note}; {build};; esac'
+        versions, builds = (f'echo {what} >> "{self.log}"' for what in ("version", "build"))
+        case = f'case "$1" in --version) {versions}; echo {version};; *) {builds}; {build};; esac'
         self.path.write_text(f"#!/bin/sh\n{case}\n")
         self.path.chmod(0o755)
 
     @property
     def n_builds(self) -> int:
-        return len(self.log.read_text().splitlines())
+        return self.asked.count("build")
+
+    @property
+    def asked(self) -> list[str]:
+        return self.log.read_text().splitlines()
 
 
 @pytest.fixture
@@ -46,14 +50,20 @@ def cxx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiler]:
     monkeypatch.setattr(library, "files", lambda package: source)
     own = Compiler(tmp_path)
     monkeypatch.setenv("CXX", str(own.path))
-    library.load_library.cache_clear()
+    forget()
     yield own
+    forget()
+
+
+def forget() -> None:
+    """Know no more than a new process does."""
     library.load_library.cache_clear()
+    library._compiler_version.cache_clear()
 
 
 def load() -> int:
     """Load as a new process does, and return what the library answers."""
-    library.load_library.cache_clear()
+    forget()
     return int(library.load_library().answer())
 
 
@@ -82,6 +92,14 @@ def test_whether_it_is_built_is_known_without_building(cxx: Compiler, tmp_path: 
 def test_a_process_loads_it_once(cxx: Compiler) -> None:
     assert library.load_library() is library.load_library()
     assert cxx.n_builds == 1
+
+
+@NEEDS_COMPILER
+def test_a_process_asks_the_compiler_for_its_version_once(cxx: Compiler) -> None:
+    assert not library.is_built()
+    library.load_library()
+    assert library.is_built()
+    assert cxx.asked == ["version", "build"]
 
 
 @NEEDS_COMPILER
@@ -116,7 +134,7 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def refusal() -> str:
     """Load in vain, and return the message, which is one line."""
-    library.load_library.cache_clear()
+    forget()
     with pytest.raises(UsageError) as caught:
         library.load_library()
     assert len(str(caught.value).splitlines()) == 1

@@ -1,7 +1,9 @@
+import importlib.metadata
 import json
 import os
 import platform
 import signal
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -44,6 +46,15 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "compiler_missing", lambda device: None)
+
+
+def test_versions_are_those_of_this_process() -> None:
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert machine.versions() == {
+        "ladder_ebgan": importlib.metadata.version("ladder-ebgan"),
+        "torch": torch.__version__,
+        "python": python,
+    }
 
 
 @pytest.mark.usefixtures("no_gpu")

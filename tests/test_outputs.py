@@ -1,16 +1,16 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 
+from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.report import outputs
+from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.outputs import table_of, write_outputs
-from ladder_ebgan.report.table import table_csv, table_json, table_markdown
+from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
 from ladder_ebgan.runs import RunFolder, read_record
 
 
@@ -28,63 +28,26 @@ def test_the_files_of_the_table_are_those_of_its_writers(
     assert (folder / "table.json").read_text() == table_json(table)
     assert (folder / "table.md").read_text() == table_markdown(table)
     assert (folder / "table.csv").read_text() == table_csv(table)
+    assert (folder / "table.tex").read_text() == table_latex(table)
     after = tiny.content(folder)
     assert {name: after[name] for name in after if "figures" not in name} == {
         name: before[name] for name in before if "figures" not in name
     }
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], Path, list[int]]]:
-    """The shape of the generated images that are drawn, where, and whose they are; no other figure is made."""
-    seen: list[tuple[tuple[int, ...], Path, list[int]]] = []
-    monkeypatch.setattr(outputs, "error_by_seed", lambda results, path: None)
-    monkeypatch.setattr(outputs, "learning_curves", lambda history, path: None)
-    monkeypatch.setattr(
-        outputs, "generated_images", lambda images, path, seeds: seen.append((images.shape, path, seeds))
-    )
-    return seen
-
-
-def test_generated_images_are_drawn_for_each_budget(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, drawn: list[Any]
+def test_figures_are_those_of_the_folder_and_its_data_set(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = opened(tiny.copied_run(tmp_path_factory, tmp_path / "run"))
-    adversarial = [result for result in run.results() if result.model == "ebgan-ladder"]
-    diverged = replace(adversarial[0], seed=9, status="diverged", test_error_percent=None, diverged_step=3)
-    other = replace(adversarial[1], labels=30)
-    images = np.full((20, 64), 255, np.uint8)
-    run.save_predictions("ebgan-ladder-30-1", {"generated_images": images})
-    run.add_results([diverged, other])
+    seen: list[tuple[RunFolder, Dataset | None]] = []
+    monkeypatch.setattr(outputs, "write_figures", lambda *given: seen.append(given))
+    run, dataset = opened(tiny.copied_run(tmp_path_factory, tmp_path / "run")), load_dataset("digits")
     write_outputs(run)
-    figures = run.path / "figures"
-    assert drawn == [
-        ((2, 20, 8, 8), figures / "generated_images_20.png", [0, 1]),
-        ((1, 20, 8, 8), figures / "generated_images_30.png", [1]),
-    ]
-
-
-def test_data_without_an_image_shape_has_no_pictures(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, drawn: list[Any]
-) -> None:
-    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
-    for shape in ([64], [8, 4, 2]):
-        write_outputs(opened(folder, image_shape=shape))
-    assert drawn == []
-
-
-def test_a_run_of_ladders_has_no_pictures(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, drawn: list[Any]
-) -> None:
-    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
-    lines = (folder / "results.csv").read_text().splitlines(keepends=True)
-    (folder / "results.csv").write_text("".join(line for line in lines if not line.startswith("ebgan")))
-    write_outputs(opened(folder))
-    assert drawn == []
+    write_outputs(run, dataset)
+    assert seen == [(run, None), (run, dataset)]
 
 
 def test_a_folder_without_results_has_an_empty_table(tmp_path: Path) -> None:
-    record = {"identity": {"data": {"name": "digits", "fingerprint": "x"}}, "image_shape": [8, 8]}
+    record = {"identity": {"data": {"name": "digits", "fingerprint": "x"}}, "image_shape": [8, 8], "starts": []}
     table = write_outputs(RunFolder(tmp_path, record))
     assert table.rows == ()
     assert json.loads((tmp_path / "table.json").read_text())["notes"] == ["no results yet"]
@@ -93,6 +56,25 @@ def test_a_folder_without_results_has_an_empty_table(tmp_path: Path) -> None:
 def test_a_table_needs_run_folders(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is not a run folder: it has no run\.json$"):
         table_of([tmp_path])
+
+
+def test_a_table_knows_its_test_set_and_its_recipes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The older folder has neither; digits have 500 test images."""
+    older, newer = (tiny.copied_run(tmp_path_factory, tmp_path / name) for name in ("a", "b"))
+    table = table_of([newer])
+    assert (table.n_test, table.recipes) == (500, ("table2 with changed settings",))
+    record = read_record(older)
+    del record["n_test"], record["starts"][0]["overrides"]
+    record["starts"].append({**record["starts"][0], "recipe_name": "recipes/of my own.toml", "overrides": []})
+    (older / "run.json").write_text(json.dumps(record))
+    table = table_of([older])
+    assert (table.n_test, table.recipes) == (None, ("table2", "of my own"))
+    assert table.rows[0].sampling_error is None
+    table = table_of([older, newer])
+    assert (table.n_test, table.recipes) == (500, ("table2", "of my own", "table2 with changed settings"))
+    assert table.rows[0].sampling_error is not None
 
 
 def test_one_model_trained_in_two_ways_has_no_common_table(

@@ -1,220 +1,111 @@
 import io
-import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-import torch
 from rich.console import Console
+from run_events import EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped, written
 
 from ladder_ebgan.experiment import Event, Stopped
-from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
-from ladder_ebgan.report import progress
-from ladder_ebgan.report.progress import Live, Plain, Quiet, Speed, duration, make_display
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.report.progress import Plain, cost_phrases, duration, group_name, result_line
+from ladder_ebgan.report.tracker import Plan, mean_costs
 from ladder_ebgan.runs import Group, Replica
-from ladder_ebgan.training import LadderCosts, Progress, StepCosts
-
-GROUP = Group("ebgan-ladder", tuple(Replica(labels, seed) for labels in (100, 200) for seed in range(3)))
-OTHER = Group("ladder", (Replica(100, 7),))
 
 
-class Clock:
-    """A clock that stands still until it is told the time."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    it = Clock()
-    monkeypatch.setattr(progress, "time", it)
-    return it
-
-
-def stepped(step: int, margin: float | None = 3.25) -> Stepped:
-    classification, energy = torch.tensor([0.25, 0.75]), torch.tensor([10.0, 14.0])
-    costs = LadderCosts(classification, classification, energy, energy)
-    return Stepped(GROUP, Progress(step, 0.1, margin, StepCosts(costs, None, None)))
-
-
-def measured(*errors: float | None) -> CurveMeasured:
-    points = [CurvePoint("ladder", 100, 0, 1, 0.1, None, None, error, None, None, None, None) for error in errors]
-    return CurveMeasured(GROUP, points)
-
-
-def finished() -> GroupFinished:
-    def result(seed: int, error: float | None, step: int | None) -> Result:
-        return Result("ebgan-ladder", 100, seed, "ok", error, step, 1000, 1.0, "cpu", "float32", "0", "0")
-
-    return GroupFinished(GROUP, [result(0, 1.234, None), result(1, None, 77)])
-
-
-def story(clock: Clock, display: progress.Display) -> None:
-    """Steps 500 to 600 of 1000 in 50 seconds, errors of 2 and 3 %, then the end."""
-    events: list[tuple[float, Event]] = [
-        (0, GroupStarted(GROUP, 500, 1000)),
-        (0, measured(2.0, None, 3.0)),
-        (50, stepped(600)),
-        (50.1, stepped(601)),
-        (60, finished()),
-        (60, Stopped("time limit")),
-    ]
+def told(events: list[tuple[float, Event]], plan: Plan, verbose: bool = False) -> list[str]:
+    """The lines that events at some seconds after the start lead to."""
+    console, clock = Console(file=io.StringIO(), width=40), Clock()
+    display = Plain(console, plan, verbose, clock)
     for seconds, event in events:
         clock.now = 100.0 + seconds
         display.show(event)
     display.close()
+    return written(console).splitlines()
 
 
-def test_plain_lines(clock: Clock) -> None:
-    console = Console(file=io.StringIO(), width=40)
-    story(clock, Plain(console))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines() == [
+STORY: list[tuple[float, Event]] = [
+    (0, started(EBGAN, first_step=500)),
+    (1, stepped(EBGAN, 501)),
+    (1, measured(EBGAN, 2, None, 3, 2, 3, None)),
+    (51, stepped(EBGAN, 601)),
+    (51.1, stepped(EBGAN, 602)),
+    (82, stepped(EBGAN, 663, diverged=(0, 1, 2))),
+    (90, finished(EBGAN, 1.234, None, 1, 1, 1, 1)),
+    (90, Stopped("time limit")),
+]
+
+
+def test_plain_lines() -> None:
+    """Going on from step 500, at two steps a second; costs are means over replicas 0 to 5, later over 3 to 5."""
+    assert told(STORY, planned(EBGAN))[:5] == [
         "ebgan-ladder, 100, 200 labels, seeds 0-2: 1000 steps, going on from step 500",
-        "  600/1000 steps, 2.0 a second, 200 s left".replace("200 s", "3 min")
-        + ", classification 0.5, energy 12, margin 3.25, unlabelled error 2.50 %",
+        "  601/1000 steps, 2.0 a second, 3 min left, classification 3, denoising 30, unlabelled error 2.50 %",
+        "  663/1000 steps, 2.0 a second, 3 min left, classification 4.5, denoising 45, unlabelled error 2.50 %"
+        ", 3 diverged",
         "  ebgan-ladder, 100 labels, seed 0: test error 1.23 %",
         "  ebgan-ladder, 100 labels, seed 1: diverged at step 77",
     ]
 
 
-def test_a_plain_line_without_speed_margin_or_error(clock: Clock) -> None:
-    console = Console(file=io.StringIO())
-    display = Plain(console)
-    clock.now = -100.0
-    display.show(GroupStarted(GROUP, 0, 1000))
-    display.training[GROUP].next_look = clock.now
-    display.show(measured(None))
-    display.show(stepped(1, margin=None))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines() == [
-        "ebgan-ladder, 100, 200 labels, seeds 0-2: 1000 steps",
-        "  1/1000 steps, 0.0 a second, unknown time left, classification 0.5, energy 12",
+def test_verbose_lines_have_the_curve_points_of_each_budget() -> None:
+    said = "seeds 0-2, step 250: classification 0.5, denoising 10, unlabelled error 2.50 %"
+    lines = [f"  ebgan-ladder, {labels} labels, {said}" for labels in (100, 200)]
+    assert told(STORY, planned(EBGAN), verbose=True)[1:3] == lines
+    adversarial: list[tuple[float, Event]] = [(0, started(LADDER)), (0, measured(LADDER, None, margin=3.0))]
+    assert told(adversarial, planned(LADDER), verbose=True)[1:] == [
+        "  ladder, 100 labels, seed 7, step 250: classification 0.5, denoising 10, energy 2 real 4 generated, "
+        "margin 3, open hinges 25 %"
     ]
 
 
-def with_group(event: Event, group: Group) -> Event:
-    assert not isinstance(event, Stopped)
-    return replace(event, group=group)
+def test_a_plain_line_of_an_adversarial_step_without_any_speed() -> None:
+    events: list[tuple[float, Event]] = [(0, stepped(EBGAN, 1)), (40, stepped(EBGAN, 9, 3.25))]
+    assert told([(0, started(EBGAN)), *events], planned(EBGAN))[1:] == [
+        "  9/1000 steps, classification 3, denoising 30, energy 4.5 real 6.5 generated, margin 3.25, "
+        "open hinges 25 %"
+    ]
+    assert list(cost_phrases(mean_costs([]), None, None)) == []
 
 
-def test_plain_lines_of_several_groups_name_theirs(clock: Clock) -> None:
-    """Two groups side by side write as many lines as one: each of them every minute, in turns."""
-    console = Console(file=io.StringIO())
-    display = Plain(console)
-    for group in (GROUP, OTHER):
-        display.show(with_group(GroupStarted(GROUP, 0, 1000), group))
-    display.show(with_group(measured(1.0), GROUP))
-    display.show(with_group(measured(2.0), OTHER))
-    for seconds in range(10, 150, 10):
-        clock.now = 100.0 + seconds
-        for group in (GROUP, OTHER):
-            display.show(with_group(stepped(2 * seconds, margin=None), group))
-    display.show(with_group(finished(), OTHER))
-    clock.now += 60
-    display.show(stepped(900))
-    assert isinstance(console.file, io.StringIO)
-    lines = [line.partition(", classification")[0] for line in console.file.getvalue().splitlines()]
+def test_plain_lines_of_several_groups_name_theirs() -> None:
+    """Two groups side by side write as many lines as one: each of them every minute, in turns.
+
+    At 70 s both have 860 of 1000 steps left, 430 s, after one of which the third needs 500 s: 15.5 minutes.
+    """
+    waiting = Group("ladder", (Replica(100, 8),))
+    plan = replace(planned(EBGAN, LADDER, waiting, adversarial_steps=0), n_processes=2)
+    events: list[tuple[float, Event]] = [(0, started(EBGAN)), (0, started(LADDER))]
+    for seconds in range(10, 190, 10):
+        events += [(seconds, stepped(group, 2 * seconds)) for group in (EBGAN, LADDER)]
+    events += [(190, finished(LADDER, 1.0)), (260, stepped(EBGAN, 900))]
+    lines = [line.partition(", classification")[0] for line in told(events, plan)]
     this, other = "  ebgan-ladder, 100, 200 labels, seeds 0-2: ", "  ladder, 100 labels, seed 7: "
     assert lines[2:6] == [
-        f"{this}60/1000 steps, 2.0 a second, 8 min left",
-        f"{other}120/1000 steps, 2.0 a second, 7 min left",
-        f"{this}180/1000 steps, 2.0 a second, 7 min left",
-        f"{other}240/1000 steps, 2.0 a second, 6 min left",
+        f"{this}140/1000 steps, 2.0 a second, 7 min left",
+        f"{other}140/1000 steps, 2.0 a second, 7 min left (16 min for all)",
+        f"{this}260/1000 steps, 2.0 a second, 6 min left (14 min for all)",
+        f"{other}260/1000 steps, 2.0 a second, 6 min left (14 min for all)",
     ]
-    assert lines[-1].startswith("  900/1000 steps, ")
-    assert "energy 12, unlabelled error 1.00 %" in console.file.getvalue().splitlines()[2]
-    assert "energy 12, unlabelled error 2.00 %" in console.file.getvalue().splitlines()[3]
+    assert lines[6] == "  ladder, 100 labels, seed 7: test error 1.00 %"
+    assert lines[7].startswith("  900/1000 steps, ")
 
 
-def test_several_groups_have_a_bar_each(clock: Clock) -> None:
-    display = Live(Console(force_terminal=True, file=io.StringIO(), width=250, _environ={}))
-    for group in (GROUP, OTHER):
-        display.show(with_group(GroupStarted(GROUP, 0, 1000), group))
-    display.show(with_group(stepped(100), GROUP))
-    display.show(with_group(stepped(300), OTHER))
-    clock.now += 10
-    display.show(with_group(stepped(120), GROUP))
-    display.show(with_group(finished(), OTHER))
-    display.close()
-    first, second = display.progress.tasks
-    assert (first.description, first.completed) == ("ebgan-ladder, 100, 200 labels, seeds 0-2", 120)
-    assert first.fields["state"].startswith("2.0 steps/s, ")
-    assert (second.description, second.completed) == ("ladder, 100 labels, seed 7", 1000)
-    assert second.fields["state"] == "done"
-
-
-def test_live_bars(clock: Clock) -> None:
-    console = Console(force_terminal=True, file=io.StringIO(), width=250, _environ={})
-    display = Live(console)
-    seen = []
-    for seconds, event in ((0, GroupStarted(GROUP, 500, 1000)), (0, measured(2.0, 3.0)), (1, stepped(502))):
+def test_the_log_of_a_day_stays_small() -> None:
+    """A step each ten seconds: a line each half minute at first, each ten minutes in the end."""
+    console, clock, times, length = Console(file=io.StringIO()), Clock(), list[int](), 0
+    display, event = Plain(console, planned(LADDER), False, clock), stepped(LADDER, 1)
+    display.show(started(LADDER))
+    for seconds in range(0, 24 * 3600, 10):
         clock.now = 100.0 + seconds
         display.show(event)
-    clock.now += 10
-    display.show(stepped(522))
-    display.show(stepped(999))  # too soon after the last one to be drawn
-    (task,) = display.progress.tasks
-    seen.append(task.fields["state"])
-    assert task.description == "ebgan-ladder, 100, 200 labels, seeds 0-2"
-    assert (task.completed, task.total) == (522, 1000)
-    assert seen == ["2.0 steps/s, classification 0.5, energy 12, margin 3.25, unlabelled error 2.50 %"]
-    display.progress.refresh()
-    display.show(finished())
-    display.show(Stopped("time limit"))
-    display.close()
-    assert isinstance(console.file, io.StringIO)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
-    for expected in (
-        "ebgan-ladder, 100, 200 labels, seeds 0-2",
-        "2.0 steps/s",
-        "energy 12",
-        "margin 3.25",
-        " 52 %",
-    ):
-        assert expected in text
-    assert "  ebgan-ladder, 100 labels, seed 0: test error 1.23 %" in text
-    assert "  ebgan-ladder, 100 labels, seed 1: diverged at step 77" in text
-    assert "100 %" in text
-    assert "done" in text
-
-
-def test_quiet_shows_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    story(clock, Quiet())
-    assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("terminal", "environment", "quiet", "kind"),
-    [
-        (True, {}, False, Live),
-        (True, {"NO_COLOR": "1"}, False, Plain),
-        (True, {"TERM": "dumb"}, False, Plain),
-        (False, {}, False, Plain),
-        (True, {}, True, Quiet),
-    ],
-)
-def test_the_display_fits_the_terminal(
-    terminal: bool, environment: dict[str, str], quiet: bool, kind: type
-) -> None:
-    console = Console(force_terminal=terminal, file=io.StringIO(), _environ=environment)
-    display = make_display(console, quiet)
-    display.close()
-    assert isinstance(display, kind)
-
-
-def test_the_speed_is_that_of_the_last_readings(clock: Clock) -> None:
-    speed = Speed()
-    assert speed.read(0) is None
-    clock.now += 10
-    assert speed.read(1000) == 100
-    for _ in range(progress.SPEED_WINDOW):
-        clock.now += 1
-        latest = speed.read(speed.readings[-1][1] + 3)
-    assert latest == 3
+        if len(written(console)) > length:
+            times.append(seconds)
+            length = len(written(console))
+    pauses = [after - before for before, after in pairwise(times[1:])]
+    assert times[:3] == [0, 30, 60]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 600
+    assert 200 < len(times) < 350
 
 
 @pytest.mark.parametrize(
@@ -239,8 +130,9 @@ def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
     ("seeds", "said"),
     [([0], "seed 0"), ([0, 1], "seeds 0, 1"), ([2, 3, 4], "seeds 2-4"), ([7, 3, 0], "seeds 0, 3, 7")],
 )
-def test_seeds_are_listed_or_summed_up(clock: Clock, seeds: list[int], said: str) -> None:
-    console = Console(file=io.StringIO())
-    Plain(console).show(GroupStarted(Group("ladder", tuple(Replica(100, seed) for seed in seeds)), 0, 9))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == f"ladder, 100 labels, {said}: 9 steps\n"
+def test_seeds_are_listed_or_summed_up(seeds: list[int], said: str) -> None:
+    assert group_name(Group("ladder", tuple(Replica(100, seed) for seed in seeds))) == f"ladder, 100 labels, {said}"
+
+
+def test_results_are_said_in_a_line() -> None:
+    assert result_line(result("ladder", 50, 3, 1.005)) == "  ladder, 50 labels, seed 3: test error 1.00 %"

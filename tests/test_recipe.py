@@ -25,6 +25,7 @@ from ladder_ebgan.recipe import (
     recipe_names,
     recipe_summary,
     recipe_text,
+    recipe_toml,
 )
 from ladder_ebgan.training import Functions, initial_state, train
 
@@ -60,6 +61,7 @@ def test_a_recipe_as_written_back_is_the_same(name: str) -> None:
     recipe = load_recipe(name)
     written = recipe.model_dump(by_alias=True, exclude_none=True)
     assert parse_recipe(written, "copy") == recipe
+    assert parse_recipe(tomllib.loads(recipe_toml(recipe.model_dump(by_alias=True))), "copy") == recipe
     assert set(recipe.identity()) == {"network", "training", "ladder", "ebgan-ladder"}
 
 
@@ -272,7 +274,9 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes | No
 
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").mkdir()
-    assert message_of(recipe=str(tmp_path / "mine.toml")).endswith("Is a directory")
+    assert message_of(recipe=str(tmp_path / "mine.toml")).endswith(
+        "is not a file: a recipe is a TOML file of at most 100,000 bytes"
+    )
 
 
 def test_a_recipe_of_ones_own_is_read(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from ladder_ebgan.interruption import NOTICE
 
 ENDLESS = "1000000"
 STARTED = ("--quiet", "--processes", "2", "--seeds", "3")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiny.Server]:
-    with tiny.server(tmp_path_factory.mktemp("server")) as it:
-        yield it
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from ladder_ebgan.runs import (
 DESCRIPTION: dict[str, Any] = {
     "identity": {
         "data": {"name": "digits", "fingerprint": "1f"},
-        "recipe": {"ladder": {"n_steps": 5}},
+        "recipe": {"ladder": {"n_steps": 5}, "ebgan-ladder": None, "network": {}, "training": {}},
         "precision": "float32",
     },
     "image_shape": [8, 8],
@@ -75,8 +75,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_a_finished_run_leaves_its_files_and_no_others(tmp_path_factory: pytest.TempPathFactory) -> None:
     names = [f"{model}-20-{seed}" for model in ("ebgan-ladder", "ladder") for seed in (0, 1)]
-    expected = {".lock", "run.json", "results.csv", "history.csv", "table.json", "table.md", "table.csv"}
-    expected |= {f"figures/{name}.png" for name in ("error_by_seed", "learning_curves", "generated_images_20")}
+    expected = {".lock", "run.json", "results.csv", "history.csv"}
+    expected |= {f"table.{suffix}" for suffix in ("json", "md", "csv", "tex")}
+    figures = ["error_by_seed", "learning_curves", "energies", "generated_images_20", "labeled_images_20"]
+    for model in ("ebgan-ladder", "ladder"):
+        figures += [f"confusion_matrix_{model}_20", f"worst_mistakes_{model}_20"]
+    expected |= {f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")}
     expected |= {f"models/{name}.safetensors" for name in names} | {f"predictions/{name}.npz" for name in names}
     folder = tiny.finished_run(tmp_path_factory)
     assert set(tiny.content(folder)) == expected
@@ -173,7 +177,7 @@ def test_the_record_says_what_ran(tmp_path_factory: pytest.TempPathFactory) -> N
         {"model": model, "replicas": [[20, 0], [20, 1]]} for model in ("ladder", "ebgan-ladder")
     ]
     assert len(record["starts"]) == 1
-    assert set(record["starts"][0]) == {"command", "time", "recipe_name", "device", "versions"}
+    assert set(record["starts"][0]) == {"command", "time", "recipe_name", "overrides", "device", "versions"}
 
 
 def test_nothing_is_pickled(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -332,11 +336,13 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     ("content", "expected"),
     [
         (None, "is not a run folder: it has no run.json"),
-        (b"{", "cannot read "),
+        (b"{", "run.json is damaged (Expecting property name"),
         (b"\xff", "cannot read "),
-        (b"[]", "is of another version of this program, or damaged"),
-        (b'{"format": 2}', "is of another version of this program, or damaged"),
-        (b'{"format": 1}', "is of another version of this program, or damaged"),
+        (b"[]", "run.json is damaged (it has no format)"),
+        (b"[" * 100_000, "run.json is damaged (maximum recursion depth exceeded"),
+        (b'{"format": "1"}', "run.json is damaged (it has no format)"),
+        (b'{"format": 2}', "run.json has format 2, and this version of ladder-ebgan knows format 1: install the "),
+        (b'{"format": 1}', "run.json is damaged (identity: field required): restore it, or start anew with"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:

@@ -15,6 +15,7 @@ from ladder_ebgan.statistics import (
     equivalence_power,
     mean,
     pairs_for_equivalence,
+    sampling_error,
     standard_deviation,
     t_interval,
 )
@@ -30,6 +31,39 @@ def test_one_value_has_a_mean_and_no_deviation() -> None:
     assert mean([1.3]) == 1.3
     assert standard_deviation([1.3]) is None
     assert t_interval([1.3]) is None
+
+
+def test_sampling_error_by_hand() -> None:
+    """20 % of 400: 100 sqrt(0.2 * 0.8 / 400) = 100 sqrt(0.0004) = 2 points. 1.04 % of 10,000: 0.101449."""
+    assert sampling_error(20.0, 400) == pytest.approx(2.0)
+    assert sampling_error(1.04, 10_000) == pytest.approx(0.101449, abs=1e-6)
+
+
+@given(error=st.floats(0.001, 99.999), n=st.integers(1, 10**6))
+def test_sampling_error_is_the_deviation_of_a_binomial_share(error: float, n: int) -> None:
+    deviation = float(scipy.stats.binom(n, error / 100).std()) / n
+    assert sampling_error(error, n) == pytest.approx(100 * deviation)
+    assert sampling_error(100 - error, n) == pytest.approx(100 * deviation)
+    assert sampling_error(error, 4 * n) == pytest.approx(50 * deviation)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=5))
+def test_sampling_error_bounds_that_of_a_mean_over_seeds(wrong: list[list[bool]]) -> None:
+    """Of each image the share of seeds that fail; its deviation over the images, by the root of their number."""
+    share = np.mean(wrong, axis=0)
+    bound = sampling_error(float(100 * share.mean()), 7)
+    assert 100 * float(np.std(share)) / 7**0.5 <= (0.0 if bound is None else bound) + 1e-9
+
+
+def test_no_sampling_error_where_nothing_or_all_is_wrong() -> None:
+    assert sampling_error(0.0, 100) is None
+    assert sampling_error(100.0, 100) is None
+
+
+@pytest.mark.parametrize(("error", "n"), [(-0.1, 100), (100.1, 100), (float("nan"), 100), (5.0, 0)])
+def test_sampling_error_of_nonsense_is_refused(error: float, n: int) -> None:
+    with pytest.raises(ValueError, match=f"{error} % of {n} images is no error rate"):
+        sampling_error(error, n)
 
 
 def test_t_interval_by_hand() -> None:

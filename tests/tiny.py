@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +60,7 @@ def parameters_of_run(*arguments: str) -> dict[str, Any]:
     # With the context of the group, since a command remembers what its first context calls its help option.
     root = click.Context(cli, info_name="ladder-ebgan", **cli.context_settings)
     parameters = run.make_context("run", list(arguments), parent=root).params
-    apart = {"as_json", "quiet", "verbose", "time_limit"}
+    apart = {"as_json", "quiet", "verbose", "time_limit", "dry_run"}
     return {name: value for name, value in parameters.items() if name not in apart}
 
 
@@ -73,15 +72,21 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-def invoke(*command: str, n_cores: int = 1) -> Outcome:
-    """Run a command in this process as if it had so many cores, and leave the process as it was."""
+def invoke(*command: str, n_cores: int = 1, figures: bool = False) -> Outcome:
+    """Run a command in this process as if it had so many cores, and leave the process as it was.
+
+    Without figures, which take longer than a tiny run.
+    """
     import torch
 
     from ladder_ebgan import cli, machine
+    from ladder_ebgan.report import outputs
 
     stdout, stderr, n_threads, code = io.StringIO(), io.StringIO(), torch.get_num_threads(), 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "available_cores", lambda: n_cores)
+        if not figures:
+            patch.setattr(outputs, "write_figures", lambda *_: None)
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
                 cli.main(command)
@@ -93,9 +98,9 @@ def invoke(*command: str, n_cores: int = 1) -> Outcome:
     return Outcome(code, stdout.getvalue(), stderr.getvalue())
 
 
-def done(*command: str) -> Outcome:
+def done(*command: str, figures: bool = False) -> Outcome:
     """Run a command in this process that has to succeed."""
-    outcome = invoke(*command)
+    outcome = invoke(*command, figures=figures)
     assert outcome.code == 0, outcome.stderr
     return outcome
 
@@ -115,7 +120,7 @@ def finished_run(factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished tiny run, made once a session; copy it before changing anything."""
     folder = factory.getbasetemp() / "finished-run"
     if not folder.exists():
-        done(*arguments(folder, "--quiet"))
+        done(*arguments(folder, "--quiet"), figures=True)
     return folder
 
 
@@ -196,6 +201,7 @@ def alive(pids: set[int]) -> set[int]:
 
 def _serve() -> None:
     from ladder_ebgan.cli import main
+    from ladder_ebgan.report import outputs
 
     _warm_up()
     answers = sys.stdout
@@ -206,6 +212,7 @@ def _serve() -> None:
             for number, name in ((1, "stdout"), (2, "stderr")):
                 os.dup2(os.open(Path(job["folder"]) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             _install(**job["hooks"])
+            vars(outputs)["write_figures"] = lambda *_: None  # they take longer than a tiny run
             main(job["command"])
             sys.exit(0)
         print(child, file=answers, flush=True)
@@ -213,28 +220,26 @@ def _serve() -> None:
 
 
 def _warm_up() -> None:
-    """Do once, before forking, what is slow the first time: imports, the first gradient, the first figure."""
+    """Do once, before forking, what is slow the first time: imports, the first gradient."""
     import torch
 
     import ladder_ebgan.experiment
+    import ladder_ebgan.report.display
     import ladder_ebgan.report.outputs
-    import ladder_ebgan.report.progress
     from ladder_ebgan.data import load_dataset
-    from ladder_ebgan.report.figures import learning_curves
 
     assert ladder_ebgan.experiment
     assert ladder_ebgan.report.outputs
-    assert ladder_ebgan.report.progress
+    assert ladder_ebgan.report.display
     load_dataset("digits")
     weight = torch.zeros(2, 3, 3, requires_grad=True)
     torch.bmm(weight, weight).sum().backward()
     torch.optim.Adam([weight], fused=True).step()
-    with tempfile.TemporaryDirectory() as folder:
-        learning_curves([], Path(folder) / "empty.png")
 
 
 def _install(
     checkpoint_each_step: bool = False,
+    checkpoint_seconds: float | None = None,
     kill_at_fsync: int | None = None,
     kill_at_checkpoint_removal: bool = False,
     signal_at_step: tuple[int, list[int]] | None = None,
@@ -248,6 +253,8 @@ def _install(
         ticks = iter(range(10**9, 0, -1))  # a clock that runs backwards: writing takes less than no time
         vars(group)["time"] = SimpleNamespace(monotonic=lambda: next(ticks))
         group.CHECKPOINT_SECONDS = -10.0
+    if checkpoint_seconds is not None:
+        group.CHECKPOINT_SECONDS = checkpoint_seconds
     if kill_at_fsync is not None:
         countdown, fsync = iter(range(kill_at_fsync - 1, -1, -1)), os.fsync
         vars(os)["fsync"] = lambda file: fsync(file) if next(countdown) else _signal(signal.SIGKILL)

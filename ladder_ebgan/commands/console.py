@@ -1,10 +1,15 @@
 """What commands write: tables on stdout, messages on stderr."""
 
+import errno
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from ladder_ebgan.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,15 +19,43 @@ if TYPE_CHECKING:
 
 def print_table(table: "Table", layout: str) -> None:
     """Print a table on stdout; in colour only as text on a terminal."""
-    from ladder_ebgan.report import table as writers
+    from ladder_ebgan.report import table_formats as writers
+    from ladder_ebgan.report.latex import table_latex
 
     if layout == "text":
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         text = writers.table_text(table, color=color)
     else:
-        write = {"markdown": writers.table_markdown, "csv": writers.table_csv, "json": writers.table_json}
+        write = {
+            "markdown": writers.table_markdown,
+            "latex": table_latex,
+            "csv": writers.table_csv,
+            "json": writers.table_json,
+        }
         text = write[layout](table)
     click.echo(text, nl=False, color=True)
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write the file that --output names, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written there.
+        OSError: the disk is full or broken.
+    """
+    from ladder_ebgan.runs import write_atomically
+
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}:
+            raise
+        raise UsageError(f"cannot write {path}: {error.strerror}; name a file with --output") from error
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal that stdout is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def stderr_console() -> "Console":

@@ -1,11 +1,17 @@
 """Options and types of options that several commands share. Importing this is cheap."""
 
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+LARGEST = 2**32 - 1  # of a seed, as for NumPy's and scikit-learn's generators
+MOST_SEEDS = 10_000  # of --seeds: each is a replica, recorded by its number
 
 
 class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only in late versions
@@ -17,13 +23,31 @@ class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only
         """Return the numbers."""
         if isinstance(value, list):
             return value
-        try:
-            numbers = [int(part) for part in str(value).split(",")]
-        except ValueError:
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(re.fullmatch(r"-?[0-9]+", part) for part in parts):
             self.fail(f"'{value}' is not a whole number, or several separated by commas", param, ctx)
-        if min(numbers) < 0:
+        if any(part.startswith("-") for part in parts):
             self.fail(f"'{value}' has a negative number", param, ctx)
-        return numbers
+        if any(len(part) > len(str(LARGEST)) or int(part) > LARGEST for part in parts):
+            self.fail(f"'{value}' has a number above {LARGEST}", param, ctx)
+        return [int(part) for part in parts]
+
+
+class AnyPath(click.Path):
+    """A path, there or not, but not an empty one: `--output "$DIR"` without a DIR is not meant for this folder."""
+
+    def __init__(self, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the path."""
+        if str(value) == "":
+            self.fail("the path is empty", param, ctx)
+        if "\0" in str(value):
+            self.fail("the path has a zero byte", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def recipe_options(command: str) -> Callable[[Command], Command]:

@@ -1,15 +1,22 @@
 """The command `run`: train and compare models, print the table."""
 
 import math
+import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ladder_ebgan.commands.console import print_table, say, stderr_console
-from ladder_ebgan.commands.options import WholeNumbers, compile_option, device_options, recipe_options
+from ladder_ebgan.commands.console import print_table, say, stderr_console, terminal_width
+from ladder_ebgan.commands.options import (
+    MOST_SEEDS,
+    AnyPath,
+    WholeNumbers,
+    compile_option,
+    device_options,
+    recipe_options,
+)
 from ladder_ebgan.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +30,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="How many training images have a label. Repeatable, or 100,200,1000.  [default: the recipe's]",
 )
-@click.option("--seeds", type=click.IntRange(min=1), help="How many seeds: 0 to N-1.  [default: the recipe's]")
+@click.option(
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), help="How many seeds: 0 to N-1.  [default: the recipe's]"
+)
 @click.option("--seed-list", type=WholeNumbers(), help="The seeds themselves, such as 0,3,7.")
 @click.option(
     "--model",
@@ -59,7 +68,7 @@ if TYPE_CHECKING:
 @compile_option("RUN")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=AnyPath(),
     metavar="DIR",
     help="Folder of the run.  [default: runs/<data>-<recipe>]",
 )
@@ -70,10 +79,15 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Stop after this time with a checkpoint and exit code 75.",
 )
-@click.option("--json", "as_json", envvar="LADDER_EBGAN_RUN_JSON", is_flag=True, help="Print the table as JSON.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done and how long it would take; write nothing.")
+@click.option(
+    "--json", "as_json", envvar="LADDER_EBGAN_RUN_JSON", is_flag=True, help="Print the table, or the plan, as JSON."
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-@click.option("--verbose", is_flag=True, help="Say how the run was resolved.")
-def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, **options: Any) -> None:
+@click.option("--verbose", is_flag=True, help="Say how the run was resolved, and each curve point.")
+def run(
+    *, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, dry_run: bool, **options: Any
+) -> None:
     """Train and compare models over many seeds; print the table.
 
     The same command again goes on where the last one stopped: finished seeds are kept, unfinished ones continue
@@ -87,8 +101,8 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
     from ladder_ebgan.experiment import Stopped, open_experiment
     from ladder_ebgan.interruption import EXIT_CODES, stop_request
     from ladder_ebgan.report.announcement import announcement
+    from ladder_ebgan.report.display import make_display
     from ladder_ebgan.report.outputs import write_outputs
-    from ladder_ebgan.report.progress import make_display
 
     if time_limit is not None and math.isnan(time_limit):
         raise UsageError("--time-limit nan: must be a number of seconds above 0")
@@ -98,10 +112,13 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
         if not quiet:
             say(console, line)
 
+    if dry_run:
+        print_plan(request, notice, as_json)
+        return
     with stop_request(time_limit) as stop_reason, open_experiment(request, notice) as experiment:
         for line in () if quiet else announcement(experiment, verbose):
             notice(line)
-        display = make_display(console, quiet)
+        display = make_display(console, experiment, stop_reason, quiet, verbose)
         try:
             for event in experiment.run(stop_reason):
                 display.show(event)
@@ -109,7 +126,7 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
                     stopped = event.reason
         finally:
             display.close()
-        table = write_outputs(experiment.folder)
+        table = write_outputs(experiment.folder, experiment.dataset)
         if table.rows or as_json:
             print_table(table, "json" if as_json else "text")
         notice(f"The run's folder is {experiment.folder.path}")
@@ -125,6 +142,19 @@ def run(*, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, 
             "try a lower learning_rate with --set, in a folder of its own.",
         )
         sys.exit(FAILED)
+
+
+def print_plan(request: "Request", notice: Callable[[str], None], as_json: bool) -> None:
+    """Print what a run would do."""
+    from ladder_ebgan.dry_run import plan_run
+    from ladder_ebgan.experiment import open_experiment
+    from ladder_ebgan.report.dry_run import dry_run_json, dry_run_text
+
+    with open_experiment(request, notice, dry_run=True) as experiment:
+        if experiment.groups:
+            notice("Timing a few steps ...")
+        plan = plan_run(experiment)
+    click.echo(dry_run_json(plan) if as_json else dry_run_text(plan, terminal_width()), nl=False)
 
 
 def request_of(
@@ -151,6 +181,7 @@ def request_of(
     return Request(
         recipe_name=recipe_name,
         recipe=recipe,
+        overrides=tuple(overrides),
         models=tuple(dict.fromkeys(models or compared)),
         labels=tuple(sorted(set(budgets))),
         seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
@@ -162,6 +193,6 @@ def request_of(
 
 def _chosen(option: str, value: str) -> int | None:
     """Return the number that was given, or None for auto."""
-    if value != "auto" and not (value.isdecimal() and int(value) > 0):
+    if value != "auto" and not re.fullmatch(r"0*[1-9][0-9]{0,8}", value):
         raise UsageError(f"{option} {value}: must be auto or a number above 0")
     return None if value == "auto" else int(value)

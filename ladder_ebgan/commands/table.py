@@ -6,15 +6,16 @@ from pathlib import Path
 import click
 
 from ladder_ebgan.commands.console import print_table
+from ladder_ebgan.commands.options import AnyPath
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=AnyPath())
 @click.option(
     "--format",
     "layout",
     envvar="LADDER_EBGAN_TABLE_FORMAT",
-    type=click.Choice(["text", "markdown", "csv", "json"]),
+    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
     default="text",
     show_default=True,
     help="How to print it.",

@@ -57,16 +57,16 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
     booleans, or integers in 0..255, which are divided by 255. Labels are integers, booleans (0 and 1), floats
     without a fraction, or text; class indices follow their sorted order.
     """
-    train_images = _scaled_images(arrays.train_images, f"{source}: the training images")
-    test_images = _scaled_images(arrays.test_images, f"{source}: the test images")
+    train_images = scaled_images(arrays.train_images, f"{source}: the training images")
+    test_images = scaled_images(arrays.test_images, f"{source}: the test images")
     train_shape, test_shape = train_images.shape[1:], test_images.shape[1:]
     if train_shape != test_shape:
         raise UsageError(
             f"{source}: a training image has shape {_sizes(train_shape)} and a test image "
             f"{_sizes(test_shape)}; the two must be the same"
         )
-    train_values = _label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
-    test_values = _label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
+    train_values = label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
+    test_values = label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
     classes, train_labels = np.unique(train_values, return_inverse=True)
     if len(classes) < 2:
         raise UsageError(
@@ -108,7 +108,8 @@ def describe(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _scaled_images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
+def scaled_images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
+    """Return images as floats in [0, 1], by the rules of `make_dataset`; `what` begins each UsageError."""
     if images.ndim not in {2, 3, 4}:
         raise UsageError(
             f"{what} have shape {_sizes(images.shape)}; they must be "
@@ -137,8 +138,8 @@ def _scaled_images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
     return scaled
 
 
-def _label_values(labels: NDArray[Any], n_images: int, what: str) -> NDArray[Any]:
-    """Return labels as int64 or text."""
+def label_values(labels: NDArray[Any], n_images: int, what: str) -> NDArray[Any]:
+    """Return labels as int64 or text, by the rules of `make_dataset`; `what` begins each UsageError."""
     if labels.ndim != 1:
         raise UsageError(f"{what} have shape {_sizes(labels.shape)}; they must be [n], one label for each image")
     if len(labels) != n_images:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ladder_ebgan.data.dataset import Dataset, RawArrays, make_dataset
 from ladder_ebgan.data.idx import IDX_FILES, decompressed, parse_idx, read_idx_folder
 from ladder_ebgan.data.npz import read_npz
-from ladder_ebgan.errors import UsageError
+from ladder_ebgan.errors import MachineError, UsageError
 
 DATASET_NAMES = {
     "mnist": "MNIST: 60,000 + 10,000 handwritten digits, 28 x 28 (LeCun, Cortes and Burges 1998); packaged",
@@ -42,6 +42,8 @@ def load_dataset(name_or_path: str) -> Dataset:
             return make_dataset(_short_name(path), f"IDX files of {source}", read_idx_folder(path), source)
         if path.is_file():
             return make_dataset(_short_name(path), f"arrays of {source}", read_npz(path), source)
+    except MemoryError as error:
+        raise MachineError(f"{name_or_path!r} does not fit into memory: give fewer or smaller images") from error
     except OSError as error:
         where = error.filename or name_or_path
         raise UsageError(f"cannot read {str(where)!r}: {error.strerror or error}") from error

@@ -1,9 +1,12 @@
 """Archives of NumPy arrays (.npz): x_train, y_train, x_test, y_test. Pickled objects are never loaded."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ladder_ebgan.data.dataset import RawArrays
 from ladder_ebgan.errors import UsageError
@@ -13,33 +16,57 @@ NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of RawAr
 
 def read_npz(path: Path) -> RawArrays:
     """Read the four arrays of an .npz archive."""
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise UsageError(
-                f"the file {str(path)!r} is not an .npz archive, or not a whole one; "
-                f"data must be an .npz archive with {', '.join(NPZ_ARRAYS)}, or a folder of IDX files"
-            )
-        file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                present = set(archive.files)
-                arrays = {name: archive[name] for name in NPZ_ARRAYS if name in present}
-        # A damaged archive fails in zipfile, zlib, struct or NumPy's own header, each with errors of its own.
-        except Exception as error:
-            raise UsageError(f"the archive {str(path)!r} cannot be read: {_one_line(error)}") from error
+    right = f"data must be an .npz archive with {', '.join(NPZ_ARRAYS)}, or a folder of IDX files"
+    arrays, present = read_archive(path, NPZ_ARRAYS, right)
     missing = [name for name in NPZ_ARRAYS if name not in arrays]
     if missing:
         raise UsageError(
             f"the archive {str(path)!r} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}, "
-            f"and holds {', '.join(repr(name) for name in sorted(present)[:10]) or 'nothing'}"
+            f"and holds {listed(present)}"
         )
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # NumPy hands out the bytes of a member that is not an array
-            raise UsageError(f"{name} of the archive {str(path)!r} is not an array; save it with numpy.savez")
     return RawArrays(*(arrays[name] for name in NPZ_ARRAYS))
 
 
-def _one_line(error: Exception) -> str:
+def read_archive(path: Path, names: Collection[str], right: str) -> tuple[dict[str, NDArray[Any]], set[str]]:
+    """Return those arrays of an .npz archive that have one of the names, and the names of all that it holds.
+
+    Raises:
+        UsageError: it is no archive, and then `right` says what would be, or damaged, or not of arrays.
+    """
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise UsageError(f"the file {str(path)!r} is not an .npz archive, or not a whole one; {right}")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                present = set(archive.files)
+                arrays = {name: archive[name] for name in names if name in present}
+        # A damaged archive fails in zipfile, zlib, struct or NumPy's own header, each with errors of its own.
+        except Exception as error:
+            problem = one_line(error)
+            raise UsageError(f"the archive {str(path)!r} cannot be read: {problem}; save it anew") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy hands out the bytes of a member that is not an array
+            raise UsageError(f"{name} of the archive {str(path)!r} is not an array; save it with numpy.savez")
+    return arrays, present
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """Read the array of an .npy file."""
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except Exception as error:  # as of an archive
+        raise UsageError(f"the file {str(path)!r} cannot be read: {one_line(error)}; save it anew") from error
+    return array
+
+
+def listed(names: Collection[str]) -> str:
+    """Return names for a message: the first ten in quotes."""
+    return ", ".join(repr(name) for name in sorted(names)[:10]) or "nothing"
+
+
+def one_line(error: Exception) -> str:
+    """Return what a reader's error says, as one line."""
     if "allow_pickle" in str(error):
-        return "it holds Python objects, which are never loaded; save arrays of numbers or text"
+        return "it holds Python objects, which are never loaded, not arrays of numbers or text"
     return " ".join(str(error).split()) or type(error).__name__

@@ -93,11 +93,16 @@ def _library_path(sources: dict[str, str], path: str) -> Path:
 
 def _fingerprint(sources: dict[str, str], path: str) -> str:
     """Return a name for what is built: it changes with the source, the flags, the compiler and the processor."""
-    version = _run([path, "--version"]).stdout
     known = processor.description()
     model = [known.get(key, "") for key in ("vendor_id", "cpu family", "model", "stepping", "flags")]
-    parts = (*sources.values(), *FLAGS, *LINK_FLAGS, version, platform.machine(), *model)
+    parts = (*sources.values(), *FLAGS, *LINK_FLAGS, _compiler_version(path), platform.machine(), *model)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _compiler_version(path: str) -> str:
+    """Return what the compiler says of itself; a process asks it once."""
+    return _run([path, "--version"]).stdout
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

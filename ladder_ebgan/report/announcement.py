@@ -13,11 +13,10 @@ LONG_SECONDS = 600  # a run is called long, and told what would be faster
 
 def announcement(experiment: Experiment, verbose: bool) -> Iterator[str]:
     """Yield lines; the one on how long it will take comes after a few steps were timed."""
-    request, resolved = experiment.request, experiment.resolved
+    resolved = experiment.resolved
     if verbose:
         yield f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}"
-    for name in resolved.overruled(request.replicas_at_once, request.compiled, request.n_processes):
-        yield f"{name} is kept as this folder's run began; another value needs another --output."
+    yield from kept_options(experiment)
     if not experiment.groups:
         yield "Everything asked for is already trained."
         return
@@ -31,7 +30,19 @@ def announcement(experiment: Experiment, verbose: bool) -> Iterator[str]:
         yield "Compiling the step, which takes a minute or two the first time ..."
     seconds = experiment.estimated_seconds()
     yield f"This will take about {duration(seconds)}, going by a few timed steps."
+    yield from what_to_do_if_long(experiment, seconds)
+
+
+def kept_options(experiment: Experiment) -> Iterator[str]:
+    """Yield a line for each option that was given with another value than the folder's run began with."""
+    request = experiment.request
+    for name in experiment.resolved.overruled(request.replicas_at_once, request.compiled, request.n_processes):
+        yield f"{name} is kept as this folder's run began; another value needs another --output."
+
+
+def what_to_do_if_long(experiment: Experiment, seconds: float) -> Iterator[str]:
+    """Yield what would be faster if the run takes long."""
     if seconds > LONG_SECONDS:
-        shorter = [] if request.recipe_name == "demo" else ["--recipe demo, a shortened table"]
-        advice = [*what_would_be_faster(resolved), *shorter]
+        shorter = [] if experiment.request.recipe_name == "demo" else ["--recipe demo, a shortened table"]
+        advice = [*what_would_be_faster(experiment.resolved), *shorter]
         yield f"Faster may be, in a new folder (--output DIR): {'; '.join(advice)}."

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ladder_ebgan.data import Dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.report.figures import error_by_seed, generated_images, learning_curves
-from ladder_ebgan.report.table import Table, build_table, table_csv, table_json, table_markdown
-from ladder_ebgan.results import Result
-from ladder_ebgan.runs import RunFolder, first_difference, read_record, replica_name, write_atomically
+from ladder_ebgan.report.figures import write_figures
+from ladder_ebgan.report.latex import table_latex
+from ladder_ebgan.report.table import Table, build_table
+from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
+from ladder_ebgan.runs import RunFolder, first_difference, read_record, write_atomically
 
 
 def table_of(paths: Sequence[Path]) -> Table:
@@ -39,7 +39,23 @@ def table_of(paths: Sequence[Path]) -> Table:
                     f"{model} was trained differently in {first_path} and {folder.path} ({difference}): "
                     "make a table of each"
                 )
-    return build_table([result for folder in folders for result in folder.results()], data[0]["name"])
+    return _table(folders)
+
+
+def _table(folders: Sequence[RunFolder]) -> Table:
+    """Return the table of folders of the same data."""
+    records = [folder.record for folder in folders]
+    return build_table(
+        [result for folder in folders for result in folder.results()],
+        dataset_name=records[0]["identity"]["data"]["name"],
+        n_test=next((record["n_test"] for record in records if "n_test" in record), None),
+        recipes=list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"])),
+    )
+
+
+def _recipe(start: dict[str, Any]) -> str:
+    """Return the name of the recipe that a run was started with, without its path."""
+    return Path(start["recipe_name"]).stem + (" with changed settings" if start.get("overrides") else "")
 
 
 def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
@@ -55,36 +71,18 @@ def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     }
 
 
-def write_outputs(folder: RunFolder) -> Table:
-    """Write the tables and figures of a run folder, and return the table."""
-    results = folder.results()
-    table = build_table(results, folder.record["identity"]["data"]["name"])
+def write_outputs(folder: RunFolder, dataset: Dataset | None = None) -> Table:
+    """Write the tables and figures of a run folder, and return the table.
+
+    Without the run's data set there are no figures of its images and classes.
+    """
+    table = _table([folder])
     for suffix, text in (
         ("json", table_json(table)),
         ("md", table_markdown(table)),
         ("csv", table_csv(table)),
+        ("tex", table_latex(table)),
     ):
         write_atomically(folder.path / f"table.{suffix}", text.encode())
-    figures = folder.path / "figures"
-    figures.mkdir(exist_ok=True)
-    error_by_seed(results, figures / "error_by_seed.png")
-    learning_curves(folder.history(), figures / "learning_curves.png")
-    image_shape = folder.record["image_shape"]
-    if len(image_shape) == 2:
-        for labels in sorted({result.labels for result in results}):
-            _draw_generated(folder, [result for result in results if result.labels == labels], image_shape)
+    write_figures(folder, dataset)
     return table
-
-
-def _draw_generated(folder: RunFolder, results: Sequence[Result], image_shape: Sequence[int]) -> None:
-    """Draw the images of the generators with one budget, if there are any."""
-    images, seeds = [], []
-    for result in results:
-        path = folder.path / "predictions" / f"{replica_name(result.model, result.labels, result.seed)}.npz"
-        if result.model == "ebgan-ladder" and path.exists():
-            with np.load(path, allow_pickle=False) as arrays:
-                images.append(arrays["generated_images"].reshape(-1, *image_shape) / 255)
-            seeds.append(result.seed)
-    if images:
-        path = folder.path / "figures" / f"generated_images_{results[0].labels}.png"
-        generated_images(np.stack(images), path, seeds)

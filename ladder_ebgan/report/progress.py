@@ -1,161 +1,122 @@
-"""Progress of a run on stderr: live bars on a terminal, plain lines elsewhere."""
+"""Progress of a run as plain lines now and then, for log files and dumb terminals; and how things are said."""
 
 import time
-from collections import deque
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
-from ladder_ebgan.results import CurvePoint
+from ladder_ebgan.report.tracker import DONE, STARTING, Costs, GroupProgress, Plan, Tracker, mean_costs, point_costs
+from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group
 
-LIVE_REFRESH_SECONDS = 0.5
-PLAIN_LINE_SECONDS = 30.0
-SPEED_WINDOW = 20  # readings that the speed is averaged over
-
-
-class Display(Protocol):
-    """Shows the events of a run."""
-
-    def show(self, event: Event) -> None:
-        """Take note of an event."""
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def show(self, event: Event) -> None:
-        """Ignore the event."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class Speed:
-    """Steps per second over the last readings."""
-
-    def __init__(self) -> None:
-        self.readings: deque[tuple[float, int]] = deque(maxlen=SPEED_WINDOW)
-
-    def read(self, step: int) -> float | None:
-        """Note a step and return the speed; None until there are two readings."""
-        self.readings.append((time.monotonic(), step))
-        (first_time, first_step), (last_time, last_step) = self.readings[0], self.readings[-1]
-        return (last_step - first_step) / (last_time - first_time) if last_time > first_time else None
-
-
-class Training:
-    """A group that trains: what the display remembers of it."""
-
-    def __init__(self, event: GroupStarted) -> None:
-        self.name, self.n_steps = _name(event.group), event.n_steps
-        self.speed, self.error = Speed(), ""
-        self.next_look = 0.0  # when to look at its next step
-        self.task: TaskID | None = None  # its bar
+LINE_SECONDS = 30.0  # between lines at first
+LINE_SHARE = 0.02  # of the time so far, between lines later: a day takes some three hundred of them
+LONGEST_LINE_SECONDS = 600.0
 
 
 class Plain:
-    """Writes a line now and then, for log files and dumb terminals: about as many for several groups as for one."""
+    """Writes a line now and then: about as many for several groups side by side as for one."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.training: dict[Group, Training] = {}
+    def __init__(
+        self, console: Console, plan: Plan, verbose: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.console, self.verbose, self.clock = console, verbose, clock
+        self.tracker = Tracker(plan, clock)
 
     def show(self, event: Event) -> None:
         """Write a line where the event is worth one."""
+        if isinstance(event, Stepped):
+            progress = self.tracker.groups[event.group]
+            if self.clock() >= progress.next_look:
+                first = progress.status == STARTING
+                self.tracker.look(event)
+                if not first:  # that is for the speed, which has to begin somewhere
+                    self._print(self._step_line(progress))
+                self._wait(progress)
+            return
+        self.tracker.take(event)
         if isinstance(event, GroupStarted):
-            training = self.training[event.group] = Training(event)
-            training.speed.read(event.first_step)
-            training.next_look = self._next_look()
-            self._print(_started(event))
-        elif isinstance(event, CurveMeasured):
-            self.training[event.group].error = _mean_error(event.points)
-        elif isinstance(event, Stepped) and time.monotonic() >= self.training[event.group].next_look:
-            self._print_step(event)
-        elif isinstance(event, GroupFinished):
-            del self.training[event.group]
-            for line in _finished(event):
-                self._print(line)
+            self._print(started_line(event))
+        for line in event_lines(event, self.verbose):
+            self._print(line)
 
     def close(self) -> None:
         """Do nothing: lines are complete."""
 
-    def _next_look(self) -> float:
-        return time.monotonic() + PLAIN_LINE_SECONDS * len(self.training)
+    def _wait(self, progress: GroupProgress) -> None:
+        now = self.clock()
+        pause = min(max(LINE_SECONDS, LINE_SHARE * (now - self.tracker.began)), LONGEST_LINE_SECONDS)
+        progress.next_look = now + pause * len(self.tracker.active())
 
-    def _print_step(self, event: Stepped) -> None:
-        training, step = self.training[event.group], event.progress.step
-        training.next_look = self._next_look()
-        speed = training.speed.read(step)
-        left = duration((training.n_steps - step) / speed) if speed else "unknown time"
-        which = f"{training.name}: " if len(self.training) > 1 else ""
-        self._print(
-            f"  {which}{step}/{training.n_steps} steps, {speed or 0:.1f} a second, {left} left, "
-            f"{_state_of(event)}{training.error}"
-        )
+    def _step_line(self, progress: GroupProgress) -> str:
+        tracker, speed = self.tracker, progress.steps_per_second
+        which = f"{group_name(progress.group)}: " if len(tracker.active()) > 1 else ""
+        parts = [
+            f"{progress.step}/{progress.n_steps} steps",
+            *([f"{speed:.1f} a second"] if speed else []),
+            *self._left(progress),
+            *cost_phrases(progress.mean_costs(), progress.margin, progress.unlabeled_error()),
+            *([f"{progress.n_diverged()} diverged"] if progress.n_diverged() else []),
+        ]
+        return f"  {which}{', '.join(parts)}"
+
+    def _left(self, progress: GroupProgress) -> Iterator[str]:
+        left, all_left = self.tracker.seconds_left(progress), self.tracker.run_seconds_left()
+        if left is not None:
+            several = len(self.tracker.groups) - self.tracker.count(DONE) > 1
+            yield f"{duration(left)} left" + (f" ({duration(all_left)} for all)" if several and all_left else "")
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class Live:
-    """Draws a bar for each group of replicas."""
-
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[state]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            refresh_per_second=2,
-        )
-        self.training: dict[Group, Training] = {}
-        self.progress.start()
-
-    def show(self, event: Event) -> None:
-        """Update the bar of the group that the event is of."""
-        if isinstance(event, GroupStarted):
-            training = self.training[event.group] = Training(event)
-            training.task = self.progress.add_task(
-                training.name, total=event.n_steps, completed=event.first_step, state="starting"
-            )
-        elif isinstance(event, CurveMeasured):
-            self.training[event.group].error = _mean_error(event.points)
-        elif isinstance(event, Stepped) and time.monotonic() >= self.training[event.group].next_look:
-            training = self.training[event.group]
-            training.next_look = time.monotonic() + LIVE_REFRESH_SECONDS
-            speed = training.speed.read(event.progress.step)
-            pace = f"{speed:.1f} steps/s, " if speed else ""
-            state = f"{pace}{_state_of(event)}{training.error}"
-            self._update(training, completed=event.progress.step, state=state)
-        elif isinstance(event, GroupFinished):
-            self._update(self.training.pop(event.group), completed=event.results[0].steps, state="done")
-            for line in _finished(event):
-                self.progress.console.print(line, markup=False, highlight=False)
-
-    def close(self) -> None:
-        """Stop drawing; the last state of the bars stays."""
-        self.progress.stop()
-
-    def _update(self, training: Training, completed: int, state: str) -> None:
-        assert training.task is not None
-        self.progress.update(training.task, completed=completed, state=state)
+def event_lines(event: Event, verbose: bool) -> Iterator[str]:
+    """Yield what is to be said of an event: the results of a group and, if `verbose`, its curve points."""
+    if isinstance(event, GroupFinished):
+        yield from map(result_line, event.results)
+    elif isinstance(event, CurveMeasured) and verbose:
+        for labels in sorted({point.labels for point in event.points}):
+            yield curve_line([point for point in event.points if point.labels == labels])
 
 
-def make_display(console: Console, quiet: bool) -> Display:
-    """Return bars where they can be drawn, else plain lines, or nothing if `quiet`."""
-    if quiet:
-        return Quiet()
-    live = console.is_terminal and not console.is_dumb_terminal and not console.no_color
-    return Live(console) if live else Plain(console)
+def started_line(event: GroupStarted) -> str:
+    """Say that a group has begun."""
+    goes_on = f", going on from step {event.first_step}" if event.first_step else ""
+    return f"{group_name(event.group)}: {event.n_steps} steps{goes_on}"
+
+
+def result_line(result: Result) -> str:
+    """Say what a replica has come to."""
+    error = result.test_error_percent
+    came_to = f"test error {error:.2f} %" if error is not None else f"diverged at step {result.diverged_step}"
+    return f"  {result.model}, {result.labels} labels, seed {result.seed}: {came_to}"
+
+
+def curve_line(points: list[CurvePoint]) -> str:
+    """Say what the points of one model and budget at one step have in the mean."""
+    first, errors = points[0], [p.unlabeled_error_percent for p in points if p.unlabeled_error_percent is not None]
+    which = f"{first.model}, {first.labels} labels, {seeds_phrase(point.seed for point in points)}"
+    error = sum(errors) / len(errors) if errors else None
+    phrases = cost_phrases(mean_costs(map(point_costs, points)), first.margin, error)
+    return f"  {which}, step {first.step}: {', '.join(phrases)}"
+
+
+def cost_phrases(costs: Costs, margin: float | None, error: float | None) -> Iterator[str]:
+    """Yield what there is to say of costs and of the error in percent on unlabelled images."""
+    if costs.classification is not None:
+        yield f"classification {costs.classification:.3g}"
+    if costs.denoising is not None:
+        yield f"denoising {costs.denoising:.3g}"
+    if costs.energy_real is not None and costs.energy_generated is not None:
+        yield f"energy {costs.energy_real:.3g} real {costs.energy_generated:.3g} generated"
+    if margin is not None:
+        yield f"margin {margin:.3g}"
+    if costs.open_hinges_percent is not None:
+        yield f"open hinges {costs.open_hinges_percent:.0f} %"
+    if error is not None:
+        yield f"unlabelled error {error:.2f} %"
 
 
 def duration(seconds: float) -> str:
@@ -169,45 +130,20 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.0f} days"
 
 
-def _name(group: Group) -> str:
+def group_name(group: Group) -> str:
+    """Say which replicas a group has."""
     budgets = ", ".join(str(labels) for labels in sorted({replica.labels for replica in group.replicas}))
-    seeds = sorted({replica.seed for replica in group.replicas})
-    consecutive = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
-    listed = f"{seeds[0]}-{seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
-    return f"{group.model}, {budgets} labels, seed{'s' if len(seeds) > 1 else ''} {listed}"
+    return f"{group.model}, {budgets} labels, {seeds_phrase(replica.seed for replica in group.replicas)}"
 
 
-def _started(event: GroupStarted) -> str:
-    goes_on = f", going on from step {event.first_step}" if event.first_step else ""
-    return f"{_name(event.group)}: {event.n_steps} steps{goes_on}"
+def seeds_phrase(seeds: Iterable[int]) -> str:
+    """Return `seed 3`, or `seeds` and their list."""
+    different = set(seeds)
+    return f"seed{'s' if len(different) > 1 else ''} {seed_list(different)}"
 
 
-def _finished(event: GroupFinished) -> list[str]:
-    return [
-        f"  {result.model}, {result.labels} labels, seed {result.seed}: "
-        + (
-            f"test error {result.test_error_percent:.2f} %"
-            if result.test_error_percent is not None
-            else f"diverged at step {result.diverged_step}"
-        )
-        for result in event.results
-    ]
-
-
-def _state_of(event: Stepped) -> str:
-    """Return the mean costs over the replicas that have not diverged, and the margin; waits for the device."""
-    costs, margin = event.progress.costs.ladder, event.progress.margin
-    finite = costs.total.isfinite()
-    n_diverged = int((~finite).sum())
-    parts = [
-        f"classification {costs.classification[finite].mean().item():.3g}",
-        f"energy {costs.energy[finite].mean().item():.3g}",
-        *([] if margin is None else [f"margin {margin:.3g}"]),
-        *([f"{n_diverged} diverged"] if n_diverged else []),
-    ]
-    return ", ".join(parts)
-
-
-def _mean_error(points: list[CurvePoint]) -> str:
-    errors = [p.unlabeled_error_percent for p in points if p.unlabeled_error_percent is not None]
-    return f", unlabelled error {sum(errors) / len(errors):.2f} %" if errors else ""
+def seed_list(seeds: Iterable[int]) -> str:
+    """Return seeds in order; consecutive ones, if there are more than two, as `0-14`."""
+    ordered = sorted(set(seeds))
+    consecutive = len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1))
+    return f"{ordered[0]}-{ordered[-1]}" if consecutive else ", ".join(map(str, ordered))

@@ -1,31 +1,36 @@
-"""The table of error rates over seeds, laid out as the paper's Table 2, with paired comparisons below it.
+"""The table of error rates over seeds, with paired comparisons: what it says, not how it is printed.
+
+`build_table` does the arithmetic once; the writers (`table_formats.py`, `latex.py`) only print it. Diverged
+replicas have no error: they are left out, counted, and named in a note.
 
 Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", ICLR 2017, arXiv 1609.03126, section 4.2.
-`build_table` does the arithmetic once; the writers (`table_text`, `table_markdown`, `table_csv`,
-`table_json`) only print it. Diverged replicas have no error: they are left out, counted, and named in a note.
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import (
-    MIN_FOR_INTERVAL,
-    MIN_FOR_WILCOXON,
     PairedComparison,
     compare_paired,
     mean,
+    sampling_error,
     standard_deviation,
 )
 
 MODELS = ("ladder", "ladder-matched", "ebgan-ladder")  # the order of rows; any other model comes after
 MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A seed whose training diverged; `step` is None where it is not known."""
+
+    seed: int
+    step: int | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Row:
     median: float | None
     min: float | None
     max: float | None
+    sampling_error: float | None  # standard error in points that the test set gives the mean; no part of `std`
+    diverged: tuple[Divergence, ...]
     seeds: tuple[int, ...]
     errors: tuple[float, ...]
 
@@ -72,8 +79,10 @@ class Table:
     """All that is known of one data set; `notes` says what the numbers leave out."""
 
     dataset_name: str
-    rows: tuple[Row, ...]
-    comparisons: tuple[Comparison, ...]
+    n_test: int | None  # test images; None where the run folder does not say
+    recipes: tuple[str, ...]  # names of the recipes that the rows were trained with
+    rows: tuple[Row, ...]  # by model in the order of `model_order`, then by labels
+    comparisons: tuple[Comparison, ...]  # by labels, then by baseline, then by model
     reported: tuple[Reported, ...]
     notes: tuple[str, ...]
 
@@ -98,19 +107,24 @@ def model_order(models: Iterable[str]) -> list[str]:
     return sorted(set(models), key=lambda model: (MODELS.index(model) if model in MODELS else len(MODELS), model))
 
 
-def build_table(results: Iterable[Result], dataset_name: str) -> Table:
+def build_table(
+    results: Iterable[Result], dataset_name: str, n_test: int | None = None, recipes: Sequence[str] = ()
+) -> Table:
     """Return the table of the results of one data set, which may come from several run folders.
 
-    The paper's own numbers stand beside ours for `mnist` only. UsageError where two results of one model,
+    Without the number of test images, `n_test`, no row has a sampling error. The paper's own numbers stand
+    beside ours for `mnist` only. UsageError where two results of one model,
     number of labels and seed differ: they are of different recipes or machines, and have no common mean.
     """
     cells = _cells(results)
     models = model_order(model for model, _ in cells)
     budgets = sorted({labels for _, labels in cells})
-    rows = [_row(cells[model, labels]) for model in models for labels in budgets if (model, labels) in cells]
+    rows = [
+        _row(cells[model, labels], n_test) for model in models for labels in budgets if (model, labels) in cells
+    ]
     pairs = [("ladder", model) for model in models if model != "ladder"] + [("ladder-matched", "ebgan-ladder")]
     by_key = {(row.model, row.labels): row for row in rows}
-    notes = [_diverged_note(cells[key]) for key, row in by_key.items() if row.n_diverged]
+    notes = [_diverged_note(row) for row in rows if row.diverged]
     comparisons = []
     for labels in budgets:
         for baseline, model in pairs:
@@ -124,7 +138,7 @@ def build_table(results: Iterable[Result], dataset_name: str) -> Table:
     if not cells:
         notes.append("no results yet")
     reported = REPORTED_ON_MNIST if dataset_name == "mnist" else ()
-    return Table(dataset_name, tuple(rows), tuple(comparisons), reported, tuple(notes))
+    return Table(dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes))
 
 
 def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
@@ -142,34 +156,40 @@ def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
     return cells
 
 
-def _diverged_note(cell: Sequence[Result]) -> str:
-    diverged = [result for result in cell if result.test_error_percent is None]
-    where = ", ".join(
-        f"seed {result.seed}" + ("" if result.diverged_step is None else f" at step {result.diverged_step}")
-        for result in diverged
-    )
-    return (
-        f"{cell[0].labels} labels: {len(diverged)} of {_seeds(len(cell))} of {cell[0].model} diverged and "
-        f"{'is' if len(diverged) == 1 else 'are'} left out ({where})"
-    )
-
-
-def _row(cell: Sequence[Result]) -> Row:
+def _row(cell: Sequence[Result], n_test: int | None) -> Row:
     by_seed = {result.seed: result.test_error_percent for result in cell}
     finished = {seed: error for seed, error in by_seed.items() if error is not None}
     errors = tuple(finished.values())
+    centre = mean(errors) if errors else None
     return Row(
         model=cell[0].model,
         labels=cell[0].labels,
         n_seeds=len(errors),
         n_diverged=len(cell) - len(errors),
-        mean=mean(errors) if errors else None,
+        mean=centre,
         std=standard_deviation(errors) if errors else None,
         median=float(np.median(errors)) if errors else None,
         min=min(errors, default=None),
         max=max(errors, default=None),
+        sampling_error=None if centre is None or n_test is None else sampling_error(centre, n_test),
+        diverged=tuple(Divergence(r.seed, r.diverged_step) for r in cell if r.test_error_percent is None),
         seeds=tuple(finished),
         errors=errors,
+    )
+
+
+def _diverged_note(row: Row) -> str:
+    n = row.n_seeds + row.n_diverged
+    return (
+        f"{row.labels} labels: {row.n_diverged} of {n} seed{'s' if n > 1 else ''} of {row.model} diverged and "
+        f"{'is' if row.n_diverged == 1 else 'are'} left out ({named_seeds(row.diverged)})"
+    )
+
+
+def named_seeds(diverged: Sequence[Divergence], separator: str = ", ") -> str:
+    """Return which seeds diverged, and where that is known at which step."""
+    return separator.join(
+        f"seed {each.seed}" + ("" if each.step is None else f" at step {each.step}") for each in diverged
     )
 
 
@@ -182,161 +202,3 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
         return None
     paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared])
     return Comparison(model.labels, baseline.model, model.model, paired)
-
-
-def table_json(table: Table) -> str:
-    """Return the table as JSON, one row a line, with full precision; a missing number is null."""
-    comparisons = []
-    for comparison in table.comparisons:
-        paired = asdict(comparison.paired)
-        names = {"labels": comparison.labels, "baseline": comparison.baseline, "model": comparison.model}
-        comparisons.append({**names, "n_seeds": paired.pop("n"), **paired})
-    blocks = {
-        "rows": [asdict(row) for row in table.rows],
-        "comparisons": comparisons,
-        "reported": [asdict(reported) for reported in table.reported],
-        "notes": table.notes,
-    }
-    lines = [f'"dataset": {json.dumps(table.dataset_name)}']
-    for name, entries in blocks.items():
-        body = ",\n  ".join(json.dumps(entry, allow_nan=False) for entry in entries)
-        lines.append(f'"{name}": [\n  {body}\n ]' if body else f'"{name}": []')
-    return "{" + ",\n ".join(lines) + "}\n"
-
-
-def table_csv(table: Table) -> str:
-    """Return one row per model and number of labels, with full precision; a missing number is empty."""
-    columns = ["model", "labels", "n_seeds", "n_diverged", "mean", "std", "median", "min", "max"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in table.rows)
-    return text.getvalue()
-
-
-def table_markdown(table: Table) -> str:
-    """Return the table for a Markdown page, the comparisons and notes as a list below it."""
-    budgets, reported, ours = _grid(table)
-    header = ["model", "source", *(f"{labels} labels" for labels in budgets)]
-    alignment = [":--", ":--", *("--:" for _ in budgets)]
-    lines = [_title(table), ""]
-    lines += [f"| {' | '.join(cells)} |" for cells in [header, alignment, *reported, *ours]]
-    lines += ["", *(f"- {line}" for line in [*_comparison_lines(table), *table.notes]), "", _footnote(table)]
-    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
-
-
-def table_text(table: Table, *, color: bool = False) -> str:
-    """Return the table for a terminal; without `color` it holds no ANSI codes, whatever the environment."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    budgets, reported, ours = _grid(table)
-    grid = RichTable(box=box.HORIZONTALS)
-    grid.add_column("model")
-    grid.add_column("source")
-    for labels in budgets:
-        grid.add_column(f"{labels} labels", justify="right")
-    for cells in reported:
-        grid.add_row(*cells, style="dim")
-    grid.add_section()
-    for cells in ours:
-        grid.add_row(*(Text(cell) for cell in cells))
-    console = Console(
-        file=io.StringIO(),
-        width=1000,  # never wraps; the table takes what it needs
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        _environ={},
-    )
-    with console.capture() as capture:
-        console.print(Text(_title(table), style="bold"))
-        console.print(grid)
-        for line in _comparison_lines(table):
-            console.print(Text(line), soft_wrap=True)
-        for line in [*table.notes, _footnote(table)]:
-            console.print(Text(line, style="dim"), soft_wrap=True)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
-
-
-def _title(table: Table) -> str:
-    return f"Test error in %, {table.dataset_name}"
-
-
-def _grid(table: Table) -> tuple[list[int], list[list[str]], list[list[str]]]:
-    """Return the label budgets that somebody has, and the cells of the reported rows and of ours."""
-    reported: dict[tuple[str, str], dict[int, str]] = {}
-    for entry in table.reported:
-        cell = _cell(entry.mean, entry.plus_minus, entry.n_seeds)
-        reported.setdefault((entry.model, entry.source), {})[entry.labels] = cell
-    ours: dict[tuple[str, str], dict[int, str]] = {}
-    for row in table.rows:
-        ours.setdefault((row.model, "ours"), {})[row.labels] = _cell(row.mean, row.std, row.n_seeds)
-    budgets = sorted({labels for cells in [*reported.values(), *ours.values()] for labels in cells})
-
-    def lines(block: dict[tuple[str, str], dict[int, str]]) -> list[list[str]]:
-        return [[*names, *(cells.get(labels, MISSING) for labels in budgets)] for names, cells in block.items()]
-
-    return budgets, lines(reported), lines(ours)
-
-
-def _cell(centre: float | None, spread: float | None, n_seeds: int) -> str:
-    if centre is None:
-        return MISSING
-    return f"{centre:.2f}{'' if spread is None else f' ± {spread:.2f}'} ({n_seeds})"
-
-
-def _comparison_lines(table: Table) -> list[str]:
-    return [_comparison_line(comparison) for comparison in table.comparisons]
-
-
-def _comparison_line(comparison: Comparison) -> str:
-    paired = comparison.paired
-    parts = []
-    if paired.relative_improvement_percent is not None:
-        parts.append(f"relative improvement {paired.relative_improvement_percent:z.1f} %")
-    difference = f"paired difference {paired.mean_difference:+z.2f} points"
-    if paired.ci95 is not None:
-        difference += f" [95 % interval {paired.ci95[0]:+z.2f}, {paired.ci95[1]:+z.2f}]"
-    parts.append(difference)
-    if paired.p_paired_t is not None:
-        parts.append(f"paired t p {_p_value(paired.p_paired_t)}")
-    if paired.p_wilcoxon is not None:
-        parts.append(f"Wilcoxon p {_p_value(paired.p_wilcoxon)}")
-    why = _why_missing(paired)
-    return (
-        f"{comparison.labels} labels: {comparison.model} against {comparison.baseline}: {', '.join(parts)} "
-        f"({_seeds(paired.n)}{': ' + why if why else ''})"
-    )
-
-
-def _p_value(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
-
-
-def _why_missing(paired: PairedComparison) -> str:
-    """Return why a test that the line does not show is not there; an empty string where all are."""
-    if paired.n < MIN_FOR_INTERVAL:
-        return "too few for an interval or a test"
-    if paired.p_paired_t is None and paired.p_wilcoxon is None:
-        return "the same difference in each, no test"
-    if paired.p_paired_t is None:
-        return "the same difference in each, no t test"
-    if paired.p_wilcoxon is None:
-        few = "too few" if paired.n < MIN_FOR_WILCOXON else f"fewer than {MIN_FOR_WILCOXON} differ, too few"
-        return f"{few} for the Wilcoxon test"
-    return ""
-
-
-def _footnote(table: Table) -> str:
-    reported = " (the papers of the reported rows do not all say what theirs is)" if table.reported else ""
-    return (
-        f"Error rates in % of the test set; ± is the standard deviation over seeds{reported}; "
-        "the number of seeds is in brackets."
-    )
-
-
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"

@@ -1,0 +1,33 @@
+"""The argument and options that choose trained models. Importing this is cheap."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+from ladder_ebgan.commands.options import AnyPath, WholeNumbers
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Seeds(click.ParamType):  # type: ignore[type-arg]  # as WholeNumbers
+    """Whole numbers separated by commas, or all."""
+
+    name = "N[,N...]|all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int] | Literal["all"]:
+        """Return the numbers in order, or the word."""
+        return "all" if value == "all" else sorted(set(WholeNumbers().convert(value, param, ctx)))
+
+
+def model_options(seed_option: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Add the argument MODEL, --model and --labels, the option that chooses the seed, and --device."""
+    path = click.argument("path", metavar="MODEL", type=AnyPath())
+    model = click.option("--model", metavar="NAME", help="Which model: ladder, ladder-matched or ebgan-ladder.")
+    labels = click.option("--labels", type=click.IntRange(min=1), metavar="N", help="Which number of labels.")
+    device = click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to compute."
+    )
+    return lambda function: path(model(labels(seed_option(device(function)))))

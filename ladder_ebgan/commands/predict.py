@@ -1,0 +1,99 @@
+"""The command `predict`: labels and probabilities for new images from trained models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ladder_ebgan.commands.choosing import Seeds, model_options
+from ladder_ebgan.commands.console import say, stderr_console, write_output
+from ladder_ebgan.commands.options import AnyPath
+
+
+@click.command()
+@model_options(
+    click.option(
+        "--seed",
+        type=Seeds(),
+        metavar=Seeds.name,
+        help="Which seed. Several, or all, are an ensemble: their probabilities are averaged.",
+    )
+)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option(
+    "--labels-from",
+    type=AnyPath(),
+    metavar="FILE",
+    help="True labels of the images: an IDX file or an .npy file.",
+)
+@click.option(
+    "--output",
+    type=AnyPath(dir_okay=False),
+    metavar="FILE",
+    help="Write the CSV there.  [default: stdout]",
+)
+@click.option(
+    "--probabilities/--no-probabilities", default=True, help="One column for each class.  [default: probabilities]"
+)
+@click.option(
+    "--json",
+    "as_json",
+    envvar="LADDER_EBGAN_PREDICT_JSON",
+    is_flag=True,
+    help="Print the scores as JSON on stdout, and the CSV with --output only.",
+)
+def predict(
+    *,
+    path: Path,
+    model: str | None,
+    labels: int | None,
+    seed: list[int] | Literal["all"] | None,
+    device: str,
+    inputs: Sequence[str],
+    labels_from: Path | None,
+    output: Path | None,
+    probabilities: bool,
+    as_json: bool,
+) -> None:
+    """Predict the labels of images with a trained model, as CSV.
+
+    MODEL is a run folder or a model file of its models/. INPUT is an .npz file (images under x, images or x_test,
+    labels under y, labels or y_test), an .npy or IDX file, PNG files or a folder of them (with labels if it has a
+    subfolder for each class), or the name of a data set: its test images.
+
+    The columns are the image's index or file, the label, its probability, the image's energy (the squared error
+    of its reconstruction, summed over pixels, without noise), the true label if it is known, and the
+    probability of each class. Where true labels are known, scores are printed on stderr.
+    """
+    from ladder_ebgan.data.images import class_indices, read_images, with_labels_of
+    from ladder_ebgan.model_files import choose, find_models
+
+    chosen = choose(find_models(path), path, model, labels, seed)
+    images = read_images(inputs, chosen[0].metadata.image_shape)
+    if labels_from is not None:
+        images = with_labels_of(images, labels_from)
+    truth = None if images.labels is None else class_indices(images.labels, chosen[0].metadata.classes)
+
+    from ladder_ebgan import prediction
+    from ladder_ebgan.machine import resolve_device
+    from ladder_ebgan.models import load
+    from ladder_ebgan.report.predictions import predictions_csv, scores_json, scores_text
+    from ladder_ebgan.scores import score
+
+    trained = load(chosen, resolve_device(device))
+    predictions = prediction.predict(trained, images.pixels)
+    console = stderr_console()
+    for note in [*images.notes, *filter(None, [trained.why_no_energy])]:
+        say(console, note)
+    table = predictions_csv(images, predictions, trained, probabilities)
+    if output is not None:
+        write_output(output, table.encode())
+    elif not as_json:
+        click.echo(table, nl=False)
+    scores = None if truth is None else score(predictions.probabilities, truth)
+    of_seeds = [] if truth is None else [score(alone, truth) for alone in predictions.of_models]
+    if as_json:
+        click.echo(scores_json(trained, predictions, scores, of_seeds), nl=False)
+    elif scores is not None:
+        say(console, scores_text(trained, scores, of_seeds).rstrip())

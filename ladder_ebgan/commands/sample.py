@@ -1,0 +1,72 @@
+"""The command `sample`: images from a trained generator."""
+
+from pathlib import Path
+
+import click
+
+from ladder_ebgan.commands.choosing import model_options
+from ladder_ebgan.commands.console import say, stderr_console, write_output
+from ladder_ebgan.commands.options import AnyPath
+from ladder_ebgan.errors import UsageError
+
+
+@click.command()
+@model_options(click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Which seed was trained."))
+@click.option(
+    "--n", type=click.IntRange(1, 10**6), metavar="N", default=64, show_default=True, help="How many images."
+)
+@click.option(
+    "--latent-seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Fixes the images; another one gives others.",
+)
+@click.option(
+    "--output",
+    type=AnyPath(dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="A .png file, or an .npz file with images and energies.",
+)
+def sample(
+    *,
+    path: Path,
+    model: str | None,
+    labels: int | None,
+    seed: int | None,
+    device: str,
+    n: int,
+    latent_seed: int,
+    output: Path,
+) -> None:
+    """Draw images from the generator of a trained ebgan-ladder.
+
+    MODEL is a run folder or a model file of its models/. A PNG file shows the images in a grid. An .npz file has
+    them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. The first images are
+    the same however many are drawn.
+    """
+    from ladder_ebgan.model_files import choose, find_models
+
+    if output.suffix not in {".png", ".npz"}:
+        raise UsageError(f"--output {output}: must end in .png or .npz")
+    files = find_models(path)
+    candidates = [file for file in files if file.has_generator or model is not None] or files
+    chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
+
+    from ladder_ebgan import sampling
+    from ladder_ebgan.machine import resolve_device
+    from ladder_ebgan.models import load
+    from ladder_ebgan.report.figures.sheet import is_picture
+    from ladder_ebgan.report.mosaic import mosaic_png
+
+    if output.suffix == ".png" and not is_picture(chosen[0].metadata.image_shape):
+        raise UsageError(f"--output {output}: the model's images cannot be shown; write an .npz file")
+    trained = load(chosen, resolve_device(device))
+    samples = sampling.sample(trained, n, latent_seed)
+    write_output(output, mosaic_png(samples.images) if output.suffix == ".png" else samples.npz())
+    console = stderr_console()
+    if output.suffix == ".npz" and trained.why_no_energy:
+        say(console, trained.why_no_energy)
+    say(console, f"Wrote {n} images of {trained.description} to {output}")

@@ -1,0 +1,48 @@
+"""How much disk the folder of a run takes, counted from its recipe before anything is trained.
+
+Tables and figures, some hundred kilobytes in all, are left out.
+"""
+
+from dataclasses import dataclass
+
+from ladder_ebgan.data import Dataset
+from ladder_ebgan.floor import step_work
+from ladder_ebgan.group import GENERATED_IMAGES
+from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
+
+BYTES = 4  # of a float32
+STATES = 3  # numbers that a checkpoint has for each parameter: itself and Adam's two averages
+CURVE_POINT_BYTES = 100  # of a line of history.csv, roughly
+
+
+@dataclass(frozen=True)
+class ReplicaBytes:
+    """What one replica of a model takes in the folder."""
+
+    model: int  # its file in models/
+    predictions: int  # its file in predictions/, at most: it is compressed
+    curve: int  # its lines in history.csv, roughly
+    checkpoint: int  # its part of a checkpoint, which is removed when its group is finished
+
+    @property
+    def finished(self) -> int:
+        """What stays of a finished replica."""
+        return self.model + self.predictions + self.curve
+
+
+def replica_bytes(recipe: Recipe, model: str, n_labels: int, dataset: Dataset) -> ReplicaBytes:
+    """Return what a replica of `model` with `n_labels` labelled images takes."""
+    settings = recipe.settings(model)
+    has_generator = isinstance(settings, EBGANLadderSettings)
+    n_parameters = step_work(recipe, model, has_generator, dataset.n_features, dataset.n_classes).n_parameters
+    sizes = [dataset.n_features, *recipe.network.hidden_sizes, dataset.n_classes]
+    decoded = [layer for layer, weight in enumerate(settings.denoising_weights) if weight > 0]
+    n_units = sum(sizes[1:]) + sum(sizes[min(decoded, default=len(sizes)) :])  # normalised in encoder and decoder
+    n_points = -(-settings.n_steps // recipe.training.curve_every_steps)
+    n_pixels = GENERATED_IMAGES * dataset.n_features if has_generator else 0  # a byte each
+    return ReplicaBytes(
+        model=BYTES * (n_parameters + 2 * n_units),  # a mean and a variance of each
+        predictions=BYTES * len(dataset.test_labels) * dataset.n_classes + 8 * n_labels + n_pixels,
+        curve=CURVE_POINT_BYTES * n_points,
+        checkpoint=BYTES * STATES * n_parameters,
+    )

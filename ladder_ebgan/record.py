@@ -1,0 +1,146 @@
+"""What `run.json` must hold for a run to go on from it, and for tables and pages to be made of it."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ladder_ebgan.errors import UsageError
+
+FORMAT = 1  # of the folder; a later version reads it or refuses it
+
+
+def _parses(parse: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+Count = Annotated[int, Field(gt=0, lt=2**53)]
+Seed = Annotated[int, Field(ge=0, lt=2**53)]
+Speed = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Time = Annotated[str, _parses(datetime.fromisoformat)]
+
+
+class Part(BaseModel):
+    """A part of the record; what a later version adds to it is left aside."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class Data(Part):
+    """The data set."""
+
+    name: str
+    fingerprint: str
+
+
+class ModelSettings(Part):
+    """A model's section of the recipe."""
+
+    n_steps: Count
+
+
+class RecipeSections(Part):
+    """The recipe that was trained."""
+
+    network: dict[str, Any]
+    training: dict[str, Any]
+    ladder: ModelSettings | None
+    ebgan_ladder: ModelSettings | None = Field(alias="ebgan-ladder")
+
+
+class Identity(Part):
+    """What a result depends on."""
+
+    data: Data
+    recipe: RecipeSections
+    precision: str
+
+
+class MeasuredDivision(Part):
+    """How fast one division of the cores was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_processes: Count
+    n_threads: Count
+    n_replicas: Count
+    replica_steps_per_second: Speed
+    busy_share: Speed
+
+
+class Choices(Part):
+    """What was chosen for the run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    replicas_at_once: Count = 1
+    compiled: bool = False
+    n_threads: Count = 1
+    n_processes: Count = 1
+    measured: list[MeasuredDivision] = []
+
+
+class GroupOfReplicas(Part):
+    """Replicas, pairs of a label budget and a seed, that train together."""
+
+    model: str
+    replicas: list[tuple[Count, Seed]] = Field(min_length=1)
+
+
+class Start(Part):
+    """One start of the run."""
+
+    command: list[str]
+    time: Time
+    recipe_name: str
+    overrides: list[str] = []
+    device: str
+    versions: dict[str, str]
+
+
+class Record(Part):
+    """The whole of `run.json`."""
+
+    identity: Identity
+    image_shape: list[Count] = Field(min_length=1)
+    n_test: Count = 1
+    resolved: Choices
+    groups: list[GroupOfReplicas]
+    starts: list[Start]
+
+
+def parse_record(text: str, path: Path) -> dict[str, Any]:
+    """Return what the text of the `run.json` at `path` says, once it is checked.
+
+    Raises:
+        UsageError: it is damaged, or of a later version.
+    """
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+        raise _damaged(path, "it has no format")
+    if record["format"] != FORMAT:
+        raise UsageError(
+            f"{path} has format {record['format']}, and this version of ladder-ebgan knows format {FORMAT}: "
+            "install the version that wrote it"
+        )
+    try:
+        Record.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise _damaged(path, f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
+    return record
+
+
+def _damaged(path: Path, why: str) -> UsageError:
+    return UsageError(f"{path} is damaged ({why}): restore it, or start anew with 'run --fresh'")

@@ -1,0 +1,138 @@
+"""Learning curves, and what the generator and the discriminator do to each other, over the training steps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ladder_ebgan.report.figures.drawing import (
+    BLUE,
+    VERMILION,
+    Style,
+    is_number,
+    logarithmic,
+    save,
+    say_nothing_yet,
+    stacks_of_panels,
+    style_of,
+)
+from ladder_ebgan.report.table import model_order
+from ladder_ebgan.results import CurvePoint
+from ladder_ebgan.statistics import mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ENERGIES: dict[str, tuple[str, Style]] = {  # quantity of a CurvePoint: label and style
+    "energy_real": ("energy of real images", (BLUE, "o", "-")),
+    "energy_generated": ("energy of generated images", (VERMILION, "^", "-.")),
+    "margin": ("margin", ("black", "x", ":")),
+}
+BANDS = "lines: means over seeds; bands: from the lowest seed to the highest"
+MAX_MARKERS = 8  # a line
+
+
+def learning_curves(points: Iterable[CurvePoint], path: Path) -> None:
+    """Write the error on unlabelled images over the steps, one panel per number of labels.
+
+    A line is the mean over seeds, its band goes from the lowest seed to the highest.
+    """
+    points = list(points)
+    budgets = sorted({point.labels for point in points})
+    models = model_order(point.model for point in points)
+    figure, stacks = stacks_of_panels("Learning curves", len(budgets), 1, 3.0, 3.0)
+    for (axes,), labels in zip(stacks, budgets, strict=False):
+        axes.set_title(f"{labels} labels", fontsize=10)
+        for model in models:
+            mine = [point for point in points if (point.labels, point.model) == (labels, model)]
+            _draw_band(axes, mine, "unlabeled_error_percent", style_of(model, models))
+    figure.supylabel("error on unlabelled images (%)", fontsize=10)
+    errors = [p.unlabeled_error_percent for p in points if is_number(p.unlabeled_error_percent)]
+    if errors:
+        _finish(figure, stacks, {model: style_of(model, models) for model in models}, points)
+        if max(errors) > 0:  # all zero has no logarithm
+            logarithmic(stacks[0][0], [error for error in errors if error > 0])
+    else:
+        say_nothing_yet(stacks[0][0])
+    save(figure, path)
+
+
+def energies(points: Iterable[CurvePoint], path: Path) -> None:
+    """Write energies and margin, and below them the share of open hinges, one stack of panels per number of labels.
+
+    A hinge of Eq. (1), Zhao, Mathieu, LeCun 2017, is open where a generated image has less energy than the margin:
+    there alone the discriminator learns from the generator. Lines and bands are those of `learning_curves`. Each
+    model that generates images has panels of its own; without one there is nothing to write.
+    """
+    points = [point for point in points if is_number(point.energy_real)]
+    models = model_order(point.model for point in points if is_number(point.energy_generated))
+    if not models:
+        return
+    budgets = sorted({point.labels for point in points if point.model in models})
+    title = f"Energies of {' and '.join(models)}"
+    figure, stacks = stacks_of_panels(title, len(budgets), 2 * len(models), 2.2, 2.3)
+    for axes, labels in zip(stacks, budgets, strict=True):
+        axes[0].set_title(f"{labels} labels", fontsize=10)
+        for number, model in enumerate(models):
+            mine = [point for point in points if (point.labels, point.model) == (labels, model)]
+            above, below = axes[2 * number : 2 * number + 2]
+            for quantity, (_, style) in ENERGIES.items():
+                _draw_band(above, mine, quantity, style)
+            _draw_band(below, mine, "open_hinges_percent", ("black", "s", "-"))
+            below.set_ylim(-4, 104)
+            if _is_leftmost(above):
+                whose = "" if len(models) == 1 else f"{model}\n"
+                above.set_ylabel(f"{whose}energy per image")
+                below.set_ylabel(f"{whose}open hinges (%)")
+    _finish(figure, stacks, dict(ENERGIES.values()), points)
+    save(figure, path)
+
+
+def _draw_band(axes: "Axes", points: Iterable[CurvePoint], quantity: str, style: Style) -> None:
+    color, marker, line = style
+    steps, centre, low, high = _over_seeds(points, quantity)
+    axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
+    every = max(1, len(steps) // MAX_MARKERS)
+    axes.plot(steps, centre, color=color, linestyle=line, marker=marker, markevery=every, markersize=4)
+
+
+def _is_leftmost(axes: "Axes") -> bool:
+    place = axes.get_subplotspec()
+    return place is not None and place.is_first_col()
+
+
+def _over_seeds(points: Iterable[CurvePoint], quantity: str) -> tuple[NDArray[np.float64], ...]:
+    """Return the steps that have the quantity, and its mean, lowest and highest value over seeds there."""
+    at_step: dict[int, list[float]] = {}
+    for point in points:
+        value = getattr(point, quantity)
+        if is_number(value):
+            at_step.setdefault(point.step, []).append(value)
+    rows = [(step, mean(values), min(values), max(values)) for step, values in sorted(at_step.items())]
+    return tuple(np.array(rows, dtype=np.float64).reshape(-1, 4).T)
+
+
+def _finish(
+    figure: "Figure", stacks: Sequence[Sequence["Axes"]], styles: Mapping[str, Style], points: Sequence[CurvePoint]
+) -> None:
+    """Count many steps in thousands, and put the legend below all panels, where it hides no curve."""
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter
+
+    in_thousands = FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
+    for axes in stacks:
+        if max(point.step for point in points) >= 1000:
+            axes[-1].xaxis.set_major_formatter(in_thousands)
+        axes[-1].set_xlabel("training step", fontsize=9)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 3, "frameon": False}
+    place |= {"fontsize": 9, "title_fontsize": 9}
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle=line, markersize=4)
+        for color, marker, line in styles.values()
+    ]
+    figure.legend(
+        handles, list(styles), **place, title=BANDS if len({point.seed for point in points}) > 1 else None
+    )

@@ -1,0 +1,92 @@
+"""The table as text, Markdown, CSV and JSON; `latex.py` writes it for a paper."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+
+from ladder_ebgan.report.table import Table, named_seeds
+from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, title
+
+
+def table_text(table: Table, *, color: bool = False) -> str:
+    """Return the table for a terminal; without `color` it holds no ANSI codes, whatever the environment."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    budgets, reported, ours = cell_grid(table)
+    grid = RichTable(box=box.HORIZONTALS)
+    grid.add_column("model")
+    grid.add_column("source")
+    for labels in budgets:
+        grid.add_column(f"{labels} labels", justify="right")
+    for cells in reported:
+        grid.add_row(*cells, style="dim")
+    grid.add_section()
+    for cells in ours:
+        grid.add_row(*(Text(cell) for cell in cells))
+    console = Console(
+        file=io.StringIO(),
+        width=1000,  # never wraps; the table takes what it needs
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        _environ={},
+    )
+    with console.capture() as capture:
+        console.print(Text(title(table), style="bold"))
+        console.print(grid)
+        for line in comparison_lines(table):
+            console.print(Text(line), soft_wrap=True)
+        for line in [*table.notes, *footnotes(table)]:
+            console.print(Text(line, style="dim"), soft_wrap=True)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def table_markdown(table: Table) -> str:
+    """Return the table for a Markdown page, the comparisons and notes as a list below it."""
+    budgets, reported, ours = cell_grid(table)
+    header = ["model", "source", *(f"{labels} labels" for labels in budgets)]
+    alignment = [":--", ":--", *("--:" for _ in budgets)]
+    lines = [title(table), ""]
+    lines += [f"| {' | '.join(cells)} |" for cells in [header, alignment, *reported, *ours]]
+    lines += ["", *(f"- {line}" for line in [*comparison_lines(table), *table.notes])]
+    for line in footnotes(table):
+        lines += ["", line]
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def table_csv(table: Table) -> str:
+    """Return one row per model and number of labels, with full precision; a missing number is empty."""
+    columns = [
+        *("model", "labels", "n_seeds", "n_diverged", "mean", "std", "median", "min", "max"),
+        *("sampling_error", "diverged"),
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) | {"diverged": named_seeds(row.diverged, "; ")} for row in table.rows)
+    return text.getvalue()
+
+
+def table_json(table: Table) -> str:
+    """Return the table as JSON, one row a line, with full precision; a missing number is null."""
+    comparisons = []
+    for comparison in table.comparisons:
+        paired = asdict(comparison.paired)
+        names = {"labels": comparison.labels, "baseline": comparison.baseline, "model": comparison.model}
+        comparisons.append({**names, "n_seeds": paired.pop("n"), **paired})
+    head = {"dataset": table.dataset_name, "n_test": table.n_test, "recipes": table.recipes}
+    blocks = {
+        "rows": [asdict(row) for row in table.rows],
+        "comparisons": comparisons,
+        "reported": [asdict(reported) for reported in table.reported],
+        "notes": table.notes,
+    }
+    lines = [f'"{name}": {json.dumps(value)}' for name, value in head.items()]
+    for name, entries in blocks.items():
+        body = ",\n  ".join(json.dumps(entry, allow_nan=False) for entry in entries)
+        lines.append(f'"{name}": [\n  {body}\n ]' if body else f'"{name}": []')
+    return "{" + ",\n ".join(lines) + "}\n"

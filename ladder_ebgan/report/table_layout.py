@@ -1,0 +1,119 @@
+"""What all formats that are read by people have in common: the cells of the table and the sentences below it.
+
+Rows are the papers' own first, then ours; columns are the label budgets, smallest first, as in the paper's Table 2.
+"""
+
+from ladder_ebgan.report.table import MISSING, Comparison, Table
+from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
+
+SMALLEST_P = 0.0001  # that is shown as a number
+
+
+def title(table: Table) -> str:
+    """Return what the table is of."""
+    return f"Test error in %, {table.dataset_name}"
+
+
+def cell_grid(table: Table) -> tuple[list[int], list[list[str]], list[list[str]]]:
+    """Return the label budgets that somebody has, and the cells of the reported rows and of ours."""
+    reported: dict[tuple[str, str], dict[int, str]] = {}
+    for entry in table.reported:
+        cell = _cell(entry.mean, entry.plus_minus, entry.n_seeds)
+        reported.setdefault((entry.model, entry.source), {})[entry.labels] = cell
+    ours: dict[tuple[str, str], dict[int, str]] = {}
+    for row in table.rows:
+        ours.setdefault((row.model, "ours"), {})[row.labels] = _cell(row.mean, row.std, row.n_seeds)
+    budgets = sorted({labels for cells in [*reported.values(), *ours.values()] for labels in cells})
+
+    def lines(block: dict[tuple[str, str], dict[int, str]]) -> list[list[str]]:
+        return [[*names, *(cells.get(labels, MISSING) for labels in budgets)] for names, cells in block.items()]
+
+    return budgets, lines(reported), lines(ours)
+
+
+def _cell(centre: float | None, spread: float | None, n_seeds: int) -> str:
+    if centre is None:
+        return MISSING
+    return f"{centre:.2f}{'' if spread is None else f' ± {spread:.2f}'} ({n_seeds})"
+
+
+def comparison_cells(paired: PairedComparison) -> dict[str, str]:
+    """Return the numbers of a paired comparison by what they are; the pairs may be too few for some."""
+    improvement, t, wilcoxon = paired.relative_improvement_percent, paired.p_paired_t, paired.p_wilcoxon
+    return {
+        "difference": f"{paired.mean_difference:+z.2f} ({paired.n})",
+        "95 % interval": MISSING if paired.ci95 is None else _interval(paired.ci95),
+        "relative improvement": MISSING if improvement is None else f"{improvement:z.1f} %",
+        "paired t test, p": MISSING if t is None else _p_value(t),
+        "Wilcoxon test, p": MISSING if wilcoxon is None else _p_value(wilcoxon),
+    }
+
+
+def comparison_lines(table: Table) -> list[str]:
+    """Return each paired comparison in a sentence."""
+    return [_comparison_line(comparison) for comparison in table.comparisons]
+
+
+def _comparison_line(comparison: Comparison) -> str:
+    paired = comparison.paired
+    parts = []
+    if paired.relative_improvement_percent is not None:
+        parts.append(f"relative improvement {paired.relative_improvement_percent:z.1f} %")
+    difference = f"paired difference {paired.mean_difference:+z.2f} points"
+    parts.append(difference + ("" if paired.ci95 is None else f" [95 % interval {_interval(paired.ci95)[1:]}"))
+    for name, p in (("paired t", paired.p_paired_t), ("Wilcoxon", paired.p_wilcoxon)):
+        if p is not None:
+            parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{_p_value(p)}")
+    why = _why_missing(paired)
+    return (
+        f"{comparison.labels} labels: {comparison.model} against {comparison.baseline}: {', '.join(parts)} "
+        f"({_seeds(paired.n)}{': ' + why if why else ''})"
+    )
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"[{ends[0]:+z.2f}, {ends[1]:+z.2f}]"
+
+
+def _p_value(p: float) -> str:
+    return f"< {SMALLEST_P:.4f}" if p < SMALLEST_P else f"{p:.2g}"
+
+
+def _why_missing(paired: PairedComparison) -> str:
+    """Return why a test that the line does not show is not there; an empty string where all are."""
+    if paired.n < MIN_FOR_INTERVAL:
+        return "too few for an interval or a test"
+    if paired.p_paired_t is None and paired.p_wilcoxon is None:
+        return "the same difference in each, no test"
+    if paired.p_paired_t is None:
+        return "the same difference in each, no t test"
+    if paired.p_wilcoxon is None:
+        few = "too few" if paired.n < MIN_FOR_WILCOXON else f"fewer than {MIN_FOR_WILCOXON} differ, too few"
+        return f"{few} for the Wilcoxon test"
+    return ""
+
+
+def footnotes(table: Table) -> list[str]:
+    """Return what the numbers are, a line each; the test set's sampling error where its size is known."""
+    reported = " (the papers of the reported rows do not all say what theirs is)" if table.reported else ""
+    return [
+        f"Error rates in % of the test set; ± is the standard deviation over seeds{reported}; "
+        "the number of seeds is in brackets.",
+        *sampling_lines(table),
+    ]
+
+
+def sampling_lines(table: Table) -> list[str]:
+    """Return the line on the sampling error of the test set, or none where it is not known."""
+    points = [row.sampling_error for row in table.rows if row.sampling_error is not None]
+    if not points:
+        return []
+    least, most = f"{min(points):.2f}", f"{max(points):.2f}"
+    return [
+        f"Beside ±, the {table.n_test:,} test images, which all seeds share, give our means a standard error of "
+        f"{least}{'' if least == most else f' to {most}'} points."
+    ]
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"

@@ -1,0 +1,52 @@
+"""Images drawn from a trained generator."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.models import TrainedModel
+from ladder_ebgan.prediction import predict
+from ladder_ebgan.streams import Stream, stream_generator
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Drawn images, and how the discriminator sees them."""
+
+    images: NDArray[np.float32]  # [n, height, width] or what else the model's image shape is, in [0, 1]
+    energies: NDArray[np.float32] | None  # [n], as `predict` has them
+
+    def npz(self) -> bytes:
+        """Return them as an .npz archive: `images`, and `energies` if there are any."""
+        buffer = io.BytesIO()
+        energies = {} if self.energies is None else {"energies": self.energies}
+        np.savez_compressed(buffer, allow_pickle=False, images=self.images, **energies)
+        return buffer.getvalue()
+
+
+@torch.no_grad()
+def sample(model: TrainedModel, n: int, latent_seed: int) -> Samples:
+    """Draw n images from one model's generator.
+
+    Latents come in whole batches of the training's size, whose own statistics normalise them as in training: image
+    i is a function of the latent seed and i, however many are drawn. With a model's own seed as latent seed the
+    first ones are those that its run has kept.
+
+    Raises:
+        UsageError: the model has no generator.
+    """
+    if model.generator is None:
+        raise UsageError(f"{model.description}: it has no generator to draw images with; ebgan-ladder has one")
+    shape = (model.recipe.training.batch_size, model.generator.sizes[0])
+    random = stream_generator(latent_seed, Stream.EVALUATION, 2)
+    batches = []
+    for _ in range(math.ceil(n / shape[0])):
+        latents = torch.from_numpy(random.standard_normal((1, *shape), dtype=np.float32))
+        batches.append(model.generator(latents.to(model.device))[0].float().cpu())
+    pixels = torch.cat(batches)[:n].numpy()
+    return Samples(pixels.reshape(n, *model.image_shape), predict(model, pixels).energies)

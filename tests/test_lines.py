@@ -1,0 +1,18 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ladder_ebgan.report.lines import NARROWEST, hanging
+
+
+def test_a_text_hangs_below_its_beginning() -> None:
+    assert hanging("ok  a  ", "one two three four five six", 20 + 7) == "ok  a  one two three four\n       five six"
+    assert hanging("ok  a  ", "one two three four five six", None) == "ok  a  one two three four five six"
+    assert hanging("ok  a  ", "", 40) == hanging("ok  a  ", "", None) == "ok  a"
+
+
+@given(st.text("ab- ", max_size=80), st.integers(0, 60))
+def test_every_word_stays_and_no_line_is_too_long(body: str, width: int) -> None:
+    text = hanging("head: ", body, width)
+    assert text.split() == ["head:", *body.split()]
+    longest = max(map(len, body.split()), default=0)
+    assert max(map(len, text.splitlines())) <= len("head: ") + max(width - len("head: "), NARROWEST, longest)
