@@ -105,10 +105,7 @@ def _results(folder: RunFolder) -> Results:
     results = folder.results()
     if not results:
         raise UsageError(f"{folder.path} has no finished replica: let the run finish first")
-    by_key = {(result.model, result.labels, result.seed): result for result in results}
-    if len(by_key) < len(results):
-        raise UsageError(f"{folder.path / 'results.csv'} has two results of one model, number of labels and seed")
-    return by_key
+    return {(result.model, result.labels, result.seed): result for result in results}
 
 
 def _machine(results: Results) -> str:

@@ -18,7 +18,7 @@ TOKENS = {  # what `escape` may write, and what it prints
     **{f"\\{character}": character for character in "&%$#_{}"},
     **{r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<"},
     **{r"\textgreater{}": ">", r"\textbar{}": "|", r"\textasciigrave{}": "`", "''": '"', "{[}": "[", "{*}": "*"},
-    **{r"$\pm$": "±", "$+$": "+", "$-$": "-", "--": "–", "-{}": "-", "~": " "},
+    **{r"$\pm$": "±", "$+$": "+", "$-$": "-", "--": "–", "--{}": "–", "-{}": "-", "~": " "},
 }
 
 
@@ -44,6 +44,7 @@ def test_escape_by_hand() -> None:
         r"{[}$-$0.30, $+$0.10] in ($-$2) of a-3, ebgan-ladder, 5-6"
     )
     assert escape("a---b") == "a-{}-{}-b"
+    assert escape("a-–-b") == "a-{}--{}-b"
     assert escape("5 % of Rasmus et al. 2015, medal. 3") == r"5~\% of Rasmus et al.~2015, medal. 3"
     assert escape(" two\n\nlines\x00\x7f\t") == "two lines"
 

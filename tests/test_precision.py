@@ -14,11 +14,12 @@ from ladder_ebgan_benchmarks import precision
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import RunFolder
 
+RECIPE = {"network": {}, "training": {}, "ladder": {"n_steps": 5}, "ebgan-ladder": None}
 RECORD: dict[str, Any] = {
     "format": 1,
     "identity": {
         "data": {"name": "digits", "fingerprint": "1f"},
-        "recipe": {"ladder": {"n_steps": 5}},
+        "recipe": RECIPE,
         "precision": "float32",
     },
     "image_shape": [8, 8],
@@ -186,7 +187,7 @@ def test_other_circumstances_are_said(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (
             "bfloat16",
-            {"identity": {"recipe": {"ladder": {"n_steps": 6}}}},
+            {"identity": {"recipe": RECIPE | {"ladder": {"n_steps": 6}}}},
             "trained differently (recipe.ladder.n_steps is 5 there, 6 here): only their precision may differ",
         ),
         ("float32", {}, "b is a run in float32 too: name one of another precision second"),
@@ -213,8 +214,8 @@ def test_refuses_runs_in_the_wrong_order(tmp_path: Path, capsys: pytest.CaptureF
 def test_refuses_a_seed_with_two_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = run(tmp_path / "a"), run(tmp_path / "b", "bfloat16")
     with (second / "results.csv").open("a") as file:
-        file.write((second / "results.csv").read_text().splitlines()[-1] + "\n")
-    assert "has two results of one model, number of labels and seed" in refusal(capsys, first, second)
+        file.write((second / "results.csv").read_text().splitlines()[-1].replace("4.0", "5.0") + "\n")
+    assert "has two results of ladder with 20 labels and seed 2" in refusal(capsys, first, second)
 
 
 @pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf"])

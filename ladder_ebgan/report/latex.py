@@ -24,11 +24,12 @@ def escape(text: str) -> str:
     """Return plain text for LaTeX: nothing in it is a command, and signs before digits are those of numbers."""
     text = "".join(character for character in " ".join(text.split()) if character.isprintable())
     return re.sub(
-        r"(?P<sign>(?<![^\s\[(])[+-](?=\d))|(?P<tie>(?<=\d) (?=%)|(?<=et al\.) )|(?P<ligature>-(?=-))|(?P<other>.)",
+        r"(?P<sign>(?<![^\s\[(])[+-](?=\d))|(?P<tie>(?<=\d) (?=%)|(?<=et al\.) )"
+        r"|(?P<ligature>[-–](?=[-–]))|(?P<other>.)",
         lambda match: {
             "sign": f"${match[0]}$",
             "tie": "~",
-            "ligature": "-{}",
+            "ligature": SPECIAL.get(match[0], match[0]) + "{}",
             "other": SPECIAL.get(match[0], match[0]),
         }[str(match.lastgroup)],
         text,
