@@ -27,7 +27,8 @@ from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name
 from ladder_ebgan.streams import Stream, stream_generator
 from ladder_ebgan.training import Progress, State, train
 
-CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long
+CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long:
+CHECKPOINT_WRITINGS = 30.0  # so many times as long
 CURVE_SAMPLE_SIZE = 2000  # unlabelled images that the learning curves' error is measured on
 CURVE_CALIBRATION_BATCHES = 20  # unlabelled minibatches that calibrate for the curves, if any do
 GENERATED_IMAGES = 20  # kept of each replica's generator
@@ -117,7 +118,7 @@ class GroupJob:
                 self.state.seconds = started - began
                 self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.group.identity))
                 last_checkpoint = time.monotonic()
-                pause = max(CHECKPOINT_SECONDS, 30 * (last_checkpoint - started))
+                pause = max(CHECKPOINT_SECONDS, CHECKPOINT_WRITINGS * (last_checkpoint - started))
             if stopping:
                 return
 

@@ -173,13 +173,15 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "run"
     command = tiny.arguments(folder, "--quiet", "--model", "ladder")
     assert tiny.invoke(*command, "--time-limit", "1e-9").code == 75
-    path = checkpoint_of(folder, "ladder")
+    path, other = checkpoint_of(folder, "ladder"), tmp_path / "other"
     content = path.read_bytes()
+    others = tiny.arguments(other, "--quiet", "--model", "ladder", "--seed-list", "0,2")
+    assert tiny.invoke(*others, "--time-limit", "1e-9").code == 75
     damaged = {
         "cut": content[:-100],
         "garbage": b"\xff" * 1000,
         "empty": b"",
-        "other": content.replace(b"[20, 1]", b"[20, 2]"),
+        "other": checkpoint_of(other, "ladder").read_bytes(),
     }
     path.write_bytes(damaged[damage])
     message = tiny.refused(*command)
