@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -54,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     prepare_streams()
+    try:
+        Path.cwd()  # libraries that torch loads later end the process where there is none
+    except FileNotFoundError:
+        _fail("the current folder is not there any more: change to another one", 2)
     try:
         cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -143,9 +143,8 @@ def open_experiment(
             resolved = _with_fastest_processes(resolved, folder, request, dataset, notice)
             folder.record["resolved"] = resolved.stored()
         groups = _planned(folder, request, resolved)
-        for group in groups:
-            if group in folder.groups:
-                check_checkpoint(folder.checkpoint_path(group), group.identity)
+        for group in set(groups) & set(folder.groups):
+            check_checkpoint(folder.checkpoint_path(group), group.identity)
         if groups and not dry_run:
             _note_start(folder, request, resolved, groups)
         trainer: Trainer | Pool

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 TIME_LIMIT = "time limit"
@@ -35,7 +35,8 @@ class StopRequest:
         if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
-        os.write(sys.stderr.fileno(), self.notice)  # print is not safe in a signal handler
+        with suppress(OSError):  # Ctrl-C may have ended what reads it, such as tee
+            os.write(sys.stderr.fileno(), self.notice)  # print is not safe in a signal handler
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def parse_record(text: str, path: Path) -> dict[str, Any]:
     if record["format"] != FORMAT:
         raise UsageError(
             f"{path} has format {record['format']}, and this version of ladder-ebgan knows format {FORMAT}: "
-            "install the version that wrote it"
+            "install a later one"
         )
     try:
         Record.model_validate_json(text)

@@ -128,9 +128,9 @@ class RunFolder:
 
     def repair_history(self) -> None:
         """Drop a last line that a kill cut short, so that the next line does not continue it."""
-        path = self.path / "history.csv"
+        path, points = self.path / "history.csv", self.history()
         if path.exists() and not path.read_bytes().endswith(b"\n"):
-            _write_rows(path, self.history(), CurvePoint)
+            _write_rows(path, points, CurvePoint)
 
     def append_history(self, points: Iterable[CurvePoint]) -> None:
         """Append points of learning curves."""
@@ -233,7 +233,8 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise UsageError(f"--output {path} is a file: name a folder") from None
+        what = "a link to nothing" if path.is_symlink() and not path.exists() else "a file"
+        raise UsageError(f"--output {path} is {what}: name a folder") from None
     except OSError as error:
         raise UsageError(
             f"cannot write to the folder {path}: {error.strerror}; name another with --output"

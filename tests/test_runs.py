@@ -341,7 +341,7 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         (b"[]", "run.json is damaged (it has no format)"),
         (b"[" * 100_000, "run.json is damaged (maximum recursion depth exceeded"),
         (b'{"format": "1"}', "run.json is damaged (it has no format)"),
-        (b'{"format": 2}', "run.json has format 2, and this version of ladder-ebgan knows format 1: install the "),
+        (b'{"format": 2}', "run.json has format 2, and this version of ladder-ebgan knows format 1: install a "),
         (b'{"format": 1}', "run.json is damaged (identity: field required): restore it, or start anew with"),
     ],
 )

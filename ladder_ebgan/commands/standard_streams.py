@@ -4,18 +4,35 @@ import codecs
 import io
 import os
 import sys
+from typing import Any
+
+
+class Messages(io.FileIO):
+    """The bytes of stderr: that nobody can read them any more is no reason to stop a training."""
+
+    def write(self, content: Any) -> int:
+        """Write as much as goes; where nothing goes, act as if it had gone."""
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
 
 PLAIN = {"±": "+-", "–": "-", "─": "-", "×": "x", "≥": ">=", "≤": "<=", "…": "..."}
 
 
 def prepare_streams() -> None:
-    """Put the null device in place of a closed stream, and have what an encoding lacks written in plain letters.
+    """Make the standard streams fit for whatever is written to them.
 
-    A stream that is closed has no number, and the next file that is opened would take it.
+    A closed one becomes the null device, since the next file that is opened would take its number. What an
+    encoding lacks is written in plain letters. A broken stderr is silent.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # for good
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        bytes_out = io.BufferedWriter(Messages(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(bytes_out, encoding=sys.stderr.encoding, line_buffering=True)
     codecs.register_error("plain", in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -50,7 +51,7 @@ def is_built() -> bool:
     path = compiler()
     try:
         return path is not None and _library_path(_sources(), path).exists()
-    except UsageError:
+    except (UsageError, OSError):
         return False
 
 
@@ -66,11 +67,8 @@ def load_library() -> ctypes.CDLL:
         raise UsageError("no C++ compiler was found (g++, or the one that CXX names)")
     sources = _sources()
     library = _library_path(sources, path)
-    if library.exists():
-        try:
-            return ctypes.CDLL(str(library))
-        except OSError:  # damaged, as by a power cut
-            pass
+    with suppress(OSError):  # not there, not to be read, or damaged, as by a power cut
+        return ctypes.CDLL(str(library))
     _build(sources, path, library)
     try:
         return ctypes.CDLL(str(library))
@@ -79,8 +77,17 @@ def load_library() -> ctypes.CDLL:
 
 
 def cache_folder() -> Path:
-    """Return where built kernels are kept: below XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ladder_ebgan"
+    """Return where built kernels are kept: below XDG_CACHE_HOME, or ~/.cache.
+
+    Raises:
+        UsageError: there is no home folder.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ladder_ebgan"
+    except RuntimeError as error:
+        raise UsageError(
+            "there is no home folder to keep the kernels in; XDG_CACHE_HOME can name a folder that can be written"
+        ) from error
 
 
 def _sources() -> dict[str, str]:

@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.rows import read_rows, rows_text
+
+RESULT = Result("ladder", 20, 0, "ok", 1.5, None, 5, 0.1, 'a "fast", one', "float32", "0.1", "2.13")
+POINT = CurvePoint("ladder", 20, 0, 10, 0.1, -1e-8, None, 12.5, 3.4e38, None, None, None)
+
+
+def damage(tmp_path: Path, text: str | bytes, row_type: Any = Result) -> str:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError) as caught:
+        read_rows(path, row_type)
+    message = str(caught.value)
+    assert message.startswith(f"{path} is damaged: ")
+    assert message.endswith("; restore it, or start anew with --fresh")
+    return message
+
+
+@pytest.mark.parametrize("row", [RESULT, POINT])
+def test_rows_are_read_as_they_were_written(tmp_path: Path, row: Any) -> None:
+    text = rows_text([row, row], type(row), header=True)
+    assert text.count("\n") == 3
+    assert text == rows_text([], type(row), header=True) + 2 * rows_text([row], type(row), header=False)
+    (tmp_path / "rows.csv").write_text(text)
+    assert read_rows(tmp_path / "rows.csv", type(row)) == [row, row]
+    assert read_rows(tmp_path / "none.csv", type(row)) == []
+
+
+NUMBERS = ["nan", "inf", "-inf", "1e400", "x", "9" * 400, "9" * 5000]
+WRONG: dict[str, list[str]] = {
+    "labels": ["", "-1", "x", "1.5", "9" * 30, "9" * 5000],
+    "seed": ["", "-1", "x", "1.5", "9" * 30],
+    "test_error_percent": ["-1", "100.1", *NUMBERS],
+    "diverged_step": ["-1", "x", "1.5"],
+    "steps": ["", "-1", "x"],
+    "seconds": ["", *NUMBERS],
+    "step": ["", "-1", "x", "9" * 30, "9" * 400],
+    "learning_rate": ["", "3.6e38", "-3.6e38", *NUMBERS],
+    "unlabeled_error_percent": ["-3", "101", *NUMBERS],
+    "energy_real": ["1e308", "-1e308", *NUMBERS],
+    "margin": ["1e308", *NUMBERS],
+}
+CASES = [(name, text) for name, texts in WRONG.items() for text in texts]
+
+
+@pytest.mark.parametrize(("name", "text"), CASES, ids=[f"{name} {text[:12]}" for name, text in CASES])
+def test_a_number_that_is_never_written_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    row: Any = RESULT if name in Result.__dataclass_fields__ else POINT
+    right = rows_text([row], type(row), header=True)
+    wrong = rows_text([_with(row, name, text)], type(row), header=False)
+    assert "row 2: " in damage(tmp_path, right + wrong, type(row))
+
+
+def _with(row: Any, name: str, text: str) -> Any:
+    return type(row)(**{**vars(row), name: text})
+
+
+TEXT = rows_text([RESULT], Result, header=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense\n1\n",
+        bytes(range(256)),
+        TEXT.encode("utf-16"),
+        "\ufeff" + TEXT,
+        TEXT.splitlines(keepends=True)[1] * 2,
+        TEXT.replace(",", ";"),
+        TEXT.replace("\n", ",x\n"),
+        TEXT.replace("ladder,", '"ladder,'),
+        TEXT.replace("ladder,20", "ladder"),
+        TEXT + "\0\n",
+        TEXT + "x" * 300_000 + "\n",
+    ],
+    ids=[
+        *("other columns", "binary", "UTF-16", "a byte-order mark", "no header", "semicolons", "a column more"),
+        *("an open quote", "a column less", "a zero byte", "a long line"),
+    ],
+)
+def test_what_are_no_rows_is_refused(tmp_path: Path, text: str | bytes) -> None:
+    damage(tmp_path, text)
+
+
+def test_a_folder_or_an_endless_link_is_no_file_of_rows(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for name, why in (("folder", "Is a directory"), ("loop", "Too many levels of symbolic links")):
+        with pytest.raises(UsageError, match=rf"^cannot read {tmp_path / name}.csv: {why}$"):
+            read_rows(tmp_path / f"{name}.csv", Result)
+
+
+@pytest.mark.parametrize("torn", ["", "lad", "ladder,20,1,ok,1.5", TEXT.splitlines()[1]])
+def test_a_line_that_a_kill_cut_short_ends_the_rows(tmp_path: Path, torn: str) -> None:
+    (tmp_path / "rows.csv").write_text(TEXT + torn)
+    assert read_rows(tmp_path / "rows.csv", Result) == [RESULT]
