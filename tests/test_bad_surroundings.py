@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from refusals import examples, refused
 
 from ladder_ebgan import cli, experiment
-from ladder_ebgan.commands.standard_streams import in_plain_letters, prepare_streams
+from ladder_ebgan.commands.standard_streams import Messages, in_plain_letters, prepare_streams
 from ladder_ebgan.errors import LONGEST_MESSAGE, UsageError, printable_line
+from ladder_ebgan.interruption import StopRequest
 from ladder_ebgan.kernels import library
 
 PROGRAM = Path(sys.executable).with_name("ladder-ebgan")
@@ -54,6 +56,7 @@ def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("$L recipes show nope >&- 2>&-", 2),
         ("$L recipes list >/dev/full", 1),
         ("$L recipes show nope 2>/dev/full", 2),
+        ("($L recipes show nope 2>&1 >/dev/null; echo $? >&3) 3>&1 | true", 0),
         ("$L recipes list | true; exit ${PIPESTATUS[0]}", 1),
         ("$L recipes show table2 | head -c 1 >/dev/null; exit ${PIPESTATUS[0]}", 0),
     ],
@@ -71,6 +74,20 @@ def test_a_table_with_its_output_closed(tmp_path_factory: pytest.TempPathFactory
     run = tiny.finished_run(tmp_path_factory)
     ran = shell(f"$L table {run} | head -0; $L table {run} >&-; echo $?")
     assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+def test_a_training_goes_on_when_nobody_reads_its_messages() -> None:
+    """As when Ctrl-C ends `tee` as well: what it writes goes nowhere, and the signal is still a request to stop."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.MonkeyPatch.context() as patch:
+        stderr = io.TextIOWrapper(io.BufferedWriter(Messages(writer, "w")), write_through=True)
+        patch.setattr(sys, "stderr", stderr)
+        assert stderr.write("a message\n") == 10
+        request = StopRequest(None)
+        request._receive(signal.SIGINT, None)
+        assert request() == "SIGINT"
+    stderr.close()
 
 
 def test_a_closed_stream_leaves_its_number_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ from ladder_ebgan.commands.console import say, stderr_console
 from ladder_ebgan.commands.options import WholeNumbers, compile_option, device_options, recipe_options
 from ladder_ebgan.errors import UsageError
 
+MOST_REPLICAS = 1000
+
 
 @click.command()
 @recipe_options("BENCH")
@@ -35,8 +37,8 @@ def bench(
     from ladder_ebgan.recipe import load_recipe
 
     recipe = load_recipe(recipe_name, overrides)
-    if replicas is not None and 0 in replicas:
-        raise UsageError("--replicas: must be whole numbers above 0, such as 1,2,4")
+    if replicas is not None and not all(0 < n <= MOST_REPLICAS for n in replicas):
+        raise UsageError(f"--replicas: must be whole numbers from 1 to {MOST_REPLICAS}, such as 1,2,4")
 
     from ladder_ebgan.bench import Bench, BenchRequest, PhaseResult
     from ladder_ebgan.report.bench import bench_json, bench_text

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+PLAIN = {"±": "+-", "–": "-", "─": "-", "×": "x", "≥": ">=", "≤": "<=", "…": "..."}
+
 
 class Messages(io.FileIO):
     """The bytes of stderr: that nobody can read them any more is no reason to stop a training."""
@@ -16,9 +18,6 @@ class Messages(io.FileIO):
             return super().write(content)
         except OSError:
             return len(content)
-
-
-PLAIN = {"±": "+-", "–": "-", "─": "-", "×": "x", "≥": ">=", "≤": "<=", "…": "..."}
 
 
 def prepare_streams() -> None:

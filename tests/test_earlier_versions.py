@@ -1,0 +1,38 @@
+"""What an earlier version has written is read, and a run that it began goes on.
+
+`fixtures/run-format-1` was written by version 0.1.0: `tiny.arguments` with one seed, the ladder finished, the
+EBGAN-ladder stopped after a step. It is never made anew: a format that changes gets a folder of its own beside it.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+
+EARLIER = Path(__file__).parent / "fixtures" / "run-format-1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(EARLIER, tmp_path / "run"))
+
+
+def test_the_table_of_a_finished_seed(folder: Path) -> None:
+    (row,) = json.loads(tiny.done("table", str(folder), "--format", "json").stdout)["rows"]
+    assert (row["model"], row["labels"], row["seeds"], row["errors"]) == ("ladder", 20, [0], [83.2])
+
+
+def test_its_model_predicts_what_it_did(folder: Path) -> None:
+    command = ("predict", str(folder), "digits", "--json", "--output", str(folder / "predictions.csv"))
+    assert json.loads(tiny.done(*command).stdout)["scores"]["error_percent"] == pytest.approx(83.2)
+
+
+def test_the_run_goes_on(folder: Path) -> None:
+    finished = (EARLIER / "results.csv").read_text()
+    outcome = tiny.done(*tiny.arguments(folder, "--seeds", "1"))
+    assert "24 steps, going on from step 1\n" in outcome.stderr
+    results = (folder / "results.csv").read_text()
+    assert results.startswith(finished)
+    assert results.splitlines()[2].startswith("ebgan-ladder,20,0,ok,")
