@@ -201,6 +201,10 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
             raise UsageError(
                 f"the folder {path} is in use by another process: wait for it, or name another with --output"
             ) from None
+        except OSError as error:  # as of some network file systems
+            raise UsageError(
+                f"the folder {path} is on a disk without locks ({error.strerror}): name another with --output"
+            ) from error
         if fresh:
             _clear(path)
         folder = RunFolder(path, _record(path, description))

@@ -25,6 +25,7 @@ from ladder_ebgan.checkpoints import check_checkpoint
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.report.figures import write_figures
+from ladder_ebgan.report.figures.stored import stored_predictions
 from ladder_ebgan.runs import Group, Replica, RunFolder, read_record, write_atomically
 
 Change = Callable[[Path], object]
@@ -81,6 +82,17 @@ def test_a_folder_in_use_is_refused(tmp_path: Path, run: Path, more: list[str]) 
         assert refused(tmp_path, *tiny.arguments(run, *more)) == (
             f"the folder {run} is in use by another process: wait for it, or name another with --output"
         )
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    message = refused(tmp_path, *tiny.arguments(run))
+    assert message == (
+        f"the folder {run} is on a disk without locks (No locks available): name another with --output"
+    )
 
 
 @pytest.mark.parametrize(
@@ -438,6 +450,13 @@ def test_a_disk_that_is_really_read_only(tmp_path: Path, run: Path) -> None:
 
 
 # Files that are written
+
+
+def test_predictions_that_were_removed_are_not_in_the_figures(run: Path) -> None:
+    (run / PREDICTIONS).unlink()
+    folder = RunFolder(run, read_record(run))
+    stored = stored_predictions(folder, folder.results(), load_dataset("digits"))
+    assert list(stored) == [("ladder", 0), ("ladder", 1), ("ebgan-ladder", 1)]
 
 
 def test_links_are_followed_and_pipes_are_kept(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ REFUSED: list[tuple[Path_, str]] = [
     ((*RUN, "--dry-run", "--labels", "5"), "5 labels do not fit digits"),
     # What the others refuse.
     (("recipes", "show", "demmo"), "unknown recipe 'demmo' (did you mean 'demo'?)"),
+    (("table", "a\0b"), "Invalid value for 'FOLDERS...': the path has a zero byte"),
     (("data", "describe", "mnits"), "there is no data set or path 'mnits'"),
     (("data", "describe", "\udcff\n"), r"there is no data set or path '\udcff\n'"),
     (("table", "no/folder"), "no/folder is not a run folder: it has no run.json"),

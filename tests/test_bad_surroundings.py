@@ -90,6 +90,18 @@ def test_a_training_goes_on_when_nobody_reads_its_messages() -> None:
     stderr.close()
 
 
+def test_messages_reach_the_stderr_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    with open(writer, "w", encoding="latin-1") as stderr:  # noqa: PTH123  # of a file descriptor
+        monkeypatch.setattr(sys, "stderr", stderr)
+        monkeypatch.setattr(sys, "__stderr__", stderr)
+        prepare_streams()
+        print("± – 数", file=sys.stderr)  # noqa: T201
+        assert os.read(reader, 100) == b"\xb1 - \\u6570\n"
+        os.close(reader)
+        print("nobody reads this", file=sys.stderr)  # noqa: T201
+
+
 def test_a_closed_stream_leaves_its_number_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
