@@ -253,7 +253,7 @@ def test_a_recipe_without_adversarial_steps_has_one_kind() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--replicas", "0"], "--replicas: must be whole numbers above 0, such as 1,2,4"),
+        (["--replicas", "0"], "--replicas: must be whole numbers from 1 to 1000, such as 1,2,4"),
         (["--replicas", "1,x"], "Invalid value for '--replicas': '1,x' is not a whole number, or several"),
         (["--rounds", "0"], "Invalid value for '--rounds': 0 is not in the range x>=1."),
         (["--precision", "tf32", "--device", "cpu"], "precision tf32 needs a CUDA GPU"),

@@ -17,7 +17,7 @@ INSTALL_GPP = {  # by the program that does it
     "pacman": "pacman -S gcc",
     "brew": "brew install gcc, and name it: export CXX=g++-15",
 }
-MODULES = {"scikit-learn": "sklearn"}  # of packages that are imported by another name
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}  # of packages that are imported by another name
 WITHOUT_KERNELS = "runs do without, and take about half as long again"  # docs/performance.md
 
 
