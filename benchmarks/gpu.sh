@@ -46,7 +46,7 @@ run() { # NAME OPTION...
     "${program[@]}" run --device "$device" --output "$work/$name" --time-limit "$(left)" "${overrides[@]}" "$@" \
         >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
     mkdir -p "$out/$name"
-    for file in run.json results.csv history.csv table.json table.md; do
+    for file in run.json results.csv history.csv table.json table.md table.csv table.tex; do
         if [ -e "$work/$name/$file" ]; then cp "$work/$name/$file" "$out/$name/"; fi
     done
     [ $status -ne 1 ] || status=0 # a seed diverged: the table says so

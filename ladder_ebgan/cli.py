@@ -18,13 +18,21 @@ from ladder_ebgan.commands.recipes import recipes
 from ladder_ebgan.commands.report import report
 from ladder_ebgan.commands.run import run
 from ladder_ebgan.commands.sample import sample
+from ladder_ebgan.commands.search import search
 from ladder_ebgan.commands.standard_streams import prepare_streams
 from ladder_ebgan.commands.table import table
 from ladder_ebgan.errors import FAILED, MachineError, UsageError, printable_line
 
-OUT_OF_MEMORY = (
-    "out of memory; train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
-)
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+GO_ON = {"run", "search"}  # commands that go on when they are given again
+FEWER = "train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
+LESS_MEMORY = {  # what makes a command take less
+    "run": FEWER,
+    "search": FEWER,
+    "bench": "measure fewer replicas at once: add --replicas 1",
+    "predict": "give fewer images at a time, or average fewer seeds",
+    "sample": "draw fewer images at a time: give a smaller --n",
+}
 
 
 @click.group(context_settings={"auto_envvar_prefix": "LADDER_EBGAN", "help_option_names": ["-h", "--help"]})
@@ -43,7 +51,7 @@ def cli() -> None:
     """
 
 
-for command in (run, table, report, models, predict, sample, bench, recipes, data, doctor):
+for command in (run, table, report, models, predict, sample, search, bench, recipes, data, doctor):
     cli.add_command(command)
 
 
@@ -55,12 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     prepare_streams()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = words[0] if words else ""
     try:
         Path.cwd()  # libraries that torch loads later end the process where there is none
     except FileNotFoundError:
         _fail("the current folder is not there any more: change to another one", 2)
     try:
-        cli.main(args=arguments, prog_name="ladder-ebgan", standalone_mode=False)
+        cli.main(args=words, obj=words, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
@@ -70,20 +80,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error), 2)
     except MachineError as error:
         _fail(str(error), FAILED)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; the same command goes on from the last checkpoint", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        what_is_kept = str(error.__cause__ or error)  # click makes the one of the other
+        _fail("interrupted" + (f"; {what_is_kept}" if what_is_kept else ""), 130)
     except MemoryError:
-        _fail(OUT_OF_MEMORY, FAILED)
+        _fail(_out_of_memory(command), FAILED)
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        what_to_do = "; make room, and the same command goes on" if full else ""
+        then = "the same command goes on" if command in GO_ON else "give the same command again"
+        what_to_do = f"; make room, and {then}" if full else ""
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}{what_to_do}", FAILED)
     except RuntimeError as error:  # torch has a type for a full GPU, none for a full main memory
-        if not any(
-            words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory")
-        ):
+        if not any(phrase in str(error) for phrase in NO_MEMORY):
             raise
-        _fail(OUT_OF_MEMORY, FAILED)
+        _fail(_out_of_memory(command), FAILED)
+
+
+def _out_of_memory(command: str) -> str:
+    return f"out of memory; {LESS_MEMORY.get(command, 'close other programs, and give the same command again')}"
 
 
 def _fail(message: str, exit_code: int) -> None:

@@ -1,6 +1,5 @@
 """A run from the request to the finished folder: what is trained, together with what, and how long it takes."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +39,7 @@ class Request:
     n_processes: int | None = None  # None: chosen
     output: Path | None = None  # None: runs/<data>-<recipe>
     fresh: bool = False
+    command: tuple[str, ...] = ()  # that asked for it, without the program's name
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _with_fastest_processes(
 def _note_start(folder: RunFolder, request: Request, resolved: Resolved, groups: list[Group]) -> None:
     folder.record["starts"].append(
         {
-            "command": sys.argv[1:],
+            "command": list(request.command),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "recipe_name": request.recipe_name,
             "overrides": list(request.overrides),

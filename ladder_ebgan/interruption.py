@@ -11,6 +11,7 @@ from types import FrameType
 TIME_LIMIT = "time limit"
 STOPPING = "Stopping after the steps under way, with a checkpoint"  # on a GPU steps are under way by the dozen
 AGAIN = "; once more to stop at once."
+GOES_ON = "the same command goes on from the last checkpoint"
 NOTICE = f"\n{STOPPING}{AGAIN}\n".encode()
 # In place of the last line, on which the cursor is, and cut off at the right edge, so that no line moves.
 NOTICE_IN_PLACE = f"\r\x1b[2K\x1b[?7l{STOPPING}{AGAIN}\x1b[?7h".encode()
@@ -33,7 +34,7 @@ class StopRequest:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(GOES_ON)
         self.signal_name = signal.Signals(number).name
         with suppress(OSError):  # Ctrl-C may have ended what reads it, such as tee
             os.write(sys.stderr.fileno(), self.notice)  # print is not safe in a signal handler

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from ladder_ebgan.statistics import sampling_error
 
 N_BINS = 15  # of equal width over the confidences, as Guo et al. have them
-LEAST_PROBABILITY = float(
-    np.finfo(np.float32).tiny
-)  # a smaller one counts as this in the likelihood: -87.3 at worst
+LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)  # a smaller one counts as this in the likelihood: log -87.3
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Bin:
     upper: float
     n: int
     mean_confidence: float | None  # None without images
-    right_percent: float | None
+    accuracy_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,11 @@ def _bins(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[Bin
 
 
 def _calibration_error(bins: list[Bin]) -> float:
-    """Return `sum_b n_b / n |right_b - confidence_b|` in percent, Eq. (3) of Guo et al."""
+    """Return `sum_b n_b / n |accuracy_b - confidence_b|` in percent, Eq. (3) of Guo et al."""
     n = sum(one.n for one in bins)
     gaps = (
-        one.n * abs(one.right_percent - 100 * one.mean_confidence)
+        one.n * abs(one.accuracy_percent - 100 * one.mean_confidence)
         for one in bins
-        if one.right_percent is not None and one.mean_confidence is not None
+        if one.accuracy_percent is not None and one.mean_confidence is not None
     )
     return sum(gaps) / n

@@ -24,9 +24,10 @@ from ladder_ebgan import group
 from ladder_ebgan.checkpoints import check_checkpoint
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.report.figures import write_figures
 from ladder_ebgan.report.figures.stored import stored_predictions
-from ladder_ebgan.runs import Group, Replica, RunFolder, read_record, write_atomically
+from ladder_ebgan.runs import Group, Replica, RunFolder, read_record
 
 Change = Callable[[Path], object]
 CHECKPOINT = "checkpoints/ladder-20-0.safetensors"
@@ -274,6 +275,7 @@ def test_a_damaged_checkpoint_is_named_before_anything_is_begun(
     folder = Path(shutil.copytree(begun, tmp_path / "run"))
     change(folder / CHECKPOINT)
     message = refused(tmp_path, *tiny.arguments(folder))
+    assert refused(tmp_path, *tiny.arguments(folder, "--dry-run")) == message
     assert message.startswith(f"the checkpoint {folder / CHECKPOINT} ")
     assert expected in message
     assert "; remove it to train " in message

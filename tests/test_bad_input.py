@@ -21,7 +21,8 @@ from ladder_ebgan import cli, experiment
 from ladder_ebgan.commands.choosing import Seeds
 from ladder_ebgan.commands.options import AnyPath, WholeNumbers
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import Recipe, load_recipe, recipe_text
+from ladder_ebgan.recipe import Recipe, load_recipe
+from ladder_ebgan.recipe_files import recipe_text
 
 Path_ = tuple[str, ...]  # of a command
 HUGE = "9" * 5000  # more digits than Python reads

@@ -16,7 +16,7 @@ from ladder_ebgan.commands.console import print_table
 from ladder_ebgan.commands.options import WholeNumbers
 from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
-from ladder_ebgan.recipe import recipe_names, recipe_text
+from ladder_ebgan.recipe_files import recipe_names, recipe_text, space_names, space_text
 
 PROGRAM = Path(sys.executable).with_name("ladder-ebgan")
 ANSI = "\x1b"
@@ -96,6 +96,7 @@ def test_options_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
         "COMPILE": "0",
         "JSON": "1",
         "QUIET": "1",
+        "VERBOSE": "0",
         "SET": " ".join(tiny.settings()[1::2]).replace(", ", ","),
     }
     for name, value in environment.items():
@@ -106,6 +107,28 @@ def test_options_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
     assert (row["model"], row["labels"], row["n_seeds"]) == ("ladder", 20, 1)
     monkeypatch.setenv("LADDER_EBGAN_TABLE_FORMAT", "csv")
     assert tiny.done("table", str(tmp_path / "run")).stdout.startswith("model,labels,")
+
+
+def test_the_recorded_command_needs_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed stays as it is; flags that are off are left out."""
+    environment = {"LABELS": "20 30,40", "OUTPUT": str(tmp_path / "a b"), "COMPILE": "0", "JSON": "1", "QUIET": "0"}
+    for name, value in environment.items():
+        monkeypatch.setenv(f"LADDER_EBGAN_RUN_{name}", value)
+    typed = [*tiny.settings(), "--data", "digits", "--model=ladder", "--time-limit", "1e-9"]
+    assert tiny.invoke("run", *typed).code == 75
+    (start,) = json.loads((tmp_path / "a b" / "run.json").read_text())["starts"]
+    first, *given = start["command"]
+    assert first == "run"
+    assert given[-len(typed) :] == typed
+    assert given[: -len(typed)] == [
+        *("--labels", "20", "--labels", "30,40"),
+        *("--no-compile", "--output", str(tmp_path / "a b"), "--json"),
+    ]
+    request = requested(*given)
+    for name in environment:
+        monkeypatch.delenv(f"LADDER_EBGAN_RUN_{name}")
+    assert requested(*given) == request
+    assert request.labels == (20, 30, 40)
 
 
 def requested(*arguments: str) -> Request:
@@ -247,10 +270,12 @@ def test_a_damaged_folder_has_no_table(tmp_path: Path, tmp_path_factory: pytest.
 
 
 def test_recipes_are_listed_and_shown() -> None:
-    lines = tiny.done("recipes", "list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == recipe_names()
-    assert all(len(line.split()) > 5 for line in lines)
+    recipes, spaces = tiny.done("recipes", "list").stdout.split("\nspaces of a search:\n\n")
+    for names, lines in ((recipe_names(), recipes.splitlines()), (space_names(), spaces.splitlines())):
+        assert [line.split()[0] for line in lines] == names
+        assert all(len(line.split()) > 5 for line in lines)
     assert tiny.done("recipes", "show", "demo").stdout == recipe_text("demo")
+    assert tiny.done("recipes", "show", "baseline").stdout == space_text("baseline")
 
 
 def test_data_sets_are_listed_and_described() -> None:
@@ -266,33 +291,36 @@ def test_data_sets_are_listed_and_described() -> None:
     assert f"0             {first['n_train']:15}  {first['n_test']:11}\n" in text
 
 
+FULL = OSError(28, "No space left on device")
+
+
 @pytest.mark.parametrize(
-    ("error", "code", "expected"),
+    ("command", "error", "code", "expected"),
     [
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last checkpoint"),
-        (MemoryError(), 1, "out of memory; train fewer replicas at once"),
-        (RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; train fewer replicas at once"),
-        (
-            RuntimeError("[enforce fail] not enough memory: you tried"),
-            1,
-            "out of memory; train fewer replicas at once",
-        ),
-        (
-            OSError(28, "No space left on device"),
-            1,
-            "the system: No space left on device; make room, and the same command goes on",
-        ),
-        (OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; make room, and the same command goes on"),
+        ("table runs", KeyboardInterrupt(), 130, "interrupted"),
+        ("run", KeyboardInterrupt(), 130, "interrupted"),
+        ("run", KeyboardInterrupt("what is kept"), 130, "interrupted; what is kept"),
+        ("table runs", MemoryError(), 1, "out of memory; close other programs, and give the same"),
+        ("run", MemoryError(), 1, "out of memory; train fewer replicas at once"),
+        ("run", RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; train fewer replicas at once"),
+        ("bench", RuntimeError("[enforce fail] not enough memory"), 1, "out of memory; measure fewer replicas"),
+        ("predict runs mnist", MemoryError(), 1, "out of memory; give fewer images at a time"),
+        ("sample runs --output x.png", MemoryError(), 1, "out of memory; draw fewer images at a time"),
+        ("run", FULL, 1, "the system: No space left on device; make room, and the same command goes on"),
+        ("table runs", FULL, 1, "the system: No space left on device; make room, and give the same"),
+        ("run", OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; make room, and the same"),
+        ("run", OSError(5, "Input/output error", "x.csv"), 1, "x.csv: Input/output error\n"),
     ],
 )
 def test_what_the_machine_cannot_do_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, expected: str
+    monkeypatch: pytest.MonkeyPatch, command: str, error: BaseException, code: int, expected: str
 ) -> None:
-    def fail(_: str) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("ladder_ebgan.recipe.recipe_text", fail)
-    outcome = tiny.invoke("recipes", "show", "demo")
+    for name in ("recipe.load_recipe", "report.outputs.table_of", "model_files.find_models"):
+        monkeypatch.setattr(f"ladder_ebgan.{name}", fail)
+    outcome = tiny.invoke(*command.split())
     assert outcome.code == code
     assert outcome.stdout == ""
     assert outcome.stderr.lstrip("\n").startswith(f"ladder-ebgan: {expected}")
@@ -303,9 +331,9 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
     def fail(_: str) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr("ladder_ebgan.recipe.recipe_text", fail)
+    monkeypatch.setattr("ladder_ebgan.report.outputs.table_of", fail)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        tiny.invoke("recipes", "show", "demo")
+        tiny.invoke("table", "runs")
 
 
 def test_the_installed_program(tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 import tiny
 
-from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.report import outputs
 from ladder_ebgan.report.latex import table_latex
-from ladder_ebgan.report.outputs import table_of, write_outputs
+from ladder_ebgan.report.outputs import table_of, write_tables
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
 from ladder_ebgan.runs import RunFolder, read_record
 
@@ -23,32 +21,20 @@ def test_the_files_of_the_table_are_those_of_its_writers(
 ) -> None:
     folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
     before = tiny.content(folder)
-    table = write_outputs(opened(folder))
+    for path in folder.glob("table.*"):
+        path.unlink()
+    table = write_tables(opened(folder))
     assert table == table_of([folder])
     assert (folder / "table.json").read_text() == table_json(table)
     assert (folder / "table.md").read_text() == table_markdown(table)
     assert (folder / "table.csv").read_text() == table_csv(table)
     assert (folder / "table.tex").read_text() == table_latex(table)
-    after = tiny.content(folder)
-    assert {name: after[name] for name in after if "figures" not in name} == {
-        name: before[name] for name in before if "figures" not in name
-    }
-
-
-def test_figures_are_those_of_the_folder_and_its_data_set(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[RunFolder, Dataset | None]] = []
-    monkeypatch.setattr(outputs, "write_figures", lambda *given: seen.append(given))
-    run, dataset = opened(tiny.copied_run(tmp_path_factory, tmp_path / "run")), load_dataset("digits")
-    write_outputs(run)
-    write_outputs(run, dataset)
-    assert seen == [(run, None), (run, dataset)]
+    assert tiny.content(folder) == before
 
 
 def test_a_folder_without_results_has_an_empty_table(tmp_path: Path) -> None:
     record = {"identity": {"data": {"name": "digits", "fingerprint": "x"}}, "image_shape": [8, 8], "starts": []}
-    table = write_outputs(RunFolder(tmp_path, record))
+    table = write_tables(RunFolder(tmp_path, record))
     assert table.rows == ()
     assert json.loads((tmp_path / "table.json").read_text())["notes"] == ["no results yet"]
 

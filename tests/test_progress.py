@@ -2,13 +2,12 @@ import io
 from dataclasses import replace
 from itertools import pairwise
 
-import pytest
 from rich.console import Console
-from run_events import EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped, written
+from run_events import EBGAN, LADDER, Clock, finished, measured, planned, started, stepped, written
 
 from ladder_ebgan.experiment import Event, Stopped
-from ladder_ebgan.report.progress import Plain, cost_phrases, duration, group_name, result_line
-from ladder_ebgan.report.tracker import Plan, mean_costs
+from ladder_ebgan.report.progress import Plain
+from ladder_ebgan.report.tracker import Plan
 from ladder_ebgan.runs import Group, Replica
 
 
@@ -64,7 +63,6 @@ def test_a_plain_line_of_an_adversarial_step_without_any_speed() -> None:
         "  9/1000 steps, classification 3, denoising 30, energy 4.5 real 6.5 generated, margin 3.25, "
         "open hinges 25 %"
     ]
-    assert list(cost_phrases(mean_costs([]), None, None)) == []
 
 
 def test_plain_lines_of_several_groups_name_theirs() -> None:
@@ -106,33 +104,3 @@ def test_the_log_of_a_day_stays_small() -> None:
     assert pauses == sorted(pauses)
     assert pauses[-1] == 600
     assert 200 < len(times) < 350
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (59 * 60, "59 min"),
-        (59.6 * 60, "1 h 0 min"),
-        (5000, "1 h 23 min"),
-        (47.9 * 3600, "47 h 54 min"),
-        (48 * 3600, "2 days"),
-        (10 * 86400, "10 days"),
-    ],
-)
-def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("seeds", "said"),
-    [([0], "seed 0"), ([0, 1], "seeds 0, 1"), ([2, 3, 4], "seeds 2-4"), ([7, 3, 0], "seeds 0, 3, 7")],
-)
-def test_seeds_are_listed_or_summed_up(seeds: list[int], said: str) -> None:
-    assert group_name(Group("ladder", tuple(Replica(100, seed) for seed in seeds))) == f"ladder, 100 labels, {said}"
-
-
-def test_results_are_said_in_a_line() -> None:
-    assert result_line(result("ladder", 50, 3, 1.005)) == "  ladder, 50 labels, seed 3: test error 1.00 %"

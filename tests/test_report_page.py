@@ -28,6 +28,7 @@ from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import RunFolder, open_run_folder, read_record
 from ladder_ebgan.statistics import compare_paired
 
+EARLIER = "Drawn before the last steps and results"
 VOID = {"meta", "link", "img", "br"}  # elements without an end
 ALONE = {"h1", "title", "main", "header", "footer", "nav"}  # once a page
 
@@ -70,7 +71,7 @@ class Page(HTMLParser):
 def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, with one figure."""
     folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
-    for path in (folder / "figures").glob("*"):
+    for path in (folder / "figures").glob("*.[ps][nv]g"):
         if path.stem != "error_by_seed":
             path.unlink()
     return folder
@@ -284,18 +285,20 @@ def test_a_damaged_figure_is_named(run: Path) -> None:
 def test_every_figure_of_a_run_has_a_caption(tmp_path_factory: pytest.TempPathFactory) -> None:
     run = tiny.finished_run(tmp_path_factory)
     page = page_of(run)
-    stems = {path.stem for path in (run / "figures").iterdir()}
+    stems = {path.stem for path in (run / "figures").glob("*.png")}
     assert len(page.of["figure"]) == len(stems) >= 3
     assert all(any(caption.startswith(kind[0]) for kind in KINDS.values()) for caption in page.of["figcaption"])
-    assert "Drawn before the last results" not in page.text()
+    assert EARLIER not in page.text()
 
 
-def test_figures_of_an_earlier_state_are_called_that(run: Path) -> None:
-    rows = (run / "results.csv").read_text().splitlines(keepends=True)
-    (run / "results.csv").write_text("".join(rows[:-1]))
-    assert "Drawn before the last results" in page_of(run).text()
-    (run / "table.json").write_bytes(b"\xff")
-    assert "Drawn before the last results" in page_of(run).text()
+@pytest.mark.parametrize("name", ["results.csv", "history.csv", "figures/drawn_from.sha256"])
+def test_figures_of_an_earlier_state_are_called_that(run: Path, name: str) -> None:
+    content = (run / name).read_text()
+    assert EARLIER not in page_of(run).text()
+    (run / name).write_text("".join(content.splitlines(keepends=True)[:-1]))
+    assert EARLIER in page_of(run).text()
+    (run / name).unlink()
+    assert EARLIER in page_of(run).text()
 
 
 def test_a_run_without_figures_has_a_page(run: Path) -> None:

@@ -138,21 +138,28 @@ def test_a_second_signal_does_not_wait(server: tiny.Server, tmp_path: Path) -> N
 
 def test_a_signal_from_outside(server: tiny.Server, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    pid = server.start(*tiny.arguments(folder, "--quiet", "--model", "ladder", ladder__n_steps="1000000"))
-    history = folder / "history.csv"
-    tiny.wait_until(lambda: history.exists() and history.read_text().count("\n") > 1)  # a line below the heading
-    os.kill(pid, signal.SIGTERM)
-    assert server.wait().code == 143
+    endless = tiny.arguments(folder, "--quiet", "--model", "ladder", ladder__n_steps="1000000")
+
+    def has_a_point(history: Path = folder / "history.csv") -> bool:
+        os.kill(pid, 0)  # fails as soon as the process has ended
+        return history.exists() and history.read_text().count("\n") > 1
+
+    with server.started(*endless) as pid:
+        tiny.wait_until(has_a_point)
+        os.kill(pid, signal.SIGTERM)
+        assert server.wait().code == 143
     assert checkpoint_step(checkpoint_of(folder, "ladder")) >= 10
 
 
 def test_the_time_limit_stops_with_a_checkpoint(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path / "run"
     command = tiny.arguments(folder, "--quiet")
-    outcome = tiny.invoke(*command, "--time-limit", "1e-9")
+    outcome = tiny.invoke(*command, "--time-limit", "1e-9", figures=True)
     assert outcome.code == 75
     assert outcome.stderr == "Stopped (time limit). The same command goes on from here.\n"
     assert outcome.stdout == ""  # no replica is done, so there is no table
+    assert (folder / "table.json").exists()
+    assert not (folder / "figures").exists()  # they take time, and the next start draws them
     assert checkpoint_step(checkpoint_of(folder, "ladder")) == 1
     assert "going on from step 1" in tiny.done(*tiny.arguments(folder)).stderr
     assert_same(folder, lasting(tiny.finished_run(tmp_path_factory)))

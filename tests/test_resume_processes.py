@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,13 @@ def steps_in_history(folder: Path, seed: int) -> int:
 
 
 @pytest.fixture
-def endless(server: tiny.Server, tmp_path: Path) -> tuple[int, set[int], Path]:
+def endless(server: tiny.Server, tmp_path: Path) -> Iterator[tuple[int, set[int], Path]]:
     """A run of two groups, one replica each, that trains and has no end; its workers, its folder."""
     folder = tmp_path / "run"
     command = tiny.arguments(folder, "--quiet", "--processes", "2", "--model", "ladder", ladder__n_steps=ENDLESS)
-    pid = server.start(*command, n_cores=2)
-    tiny.wait_until(lambda: steps_in_history(folder, 0) and steps_in_history(folder, 1))
-    return pid, tiny.children(pid), folder
+    with server.started(*command, n_cores=2) as pid:
+        tiny.wait_until(lambda: steps_in_history(folder, 0) and steps_in_history(folder, 1))
+        yield pid, tiny.children(pid), folder
 
 
 def test_processes_do_not_change_the_bits(

@@ -79,13 +79,13 @@ def invoke(*command: str, n_cores: int = 1, figures: bool = False) -> Outcome:
     import torch
 
     from ladder_ebgan import cli, machine
-    from ladder_ebgan.report import outputs
+    from ladder_ebgan.report import figures as drawing
 
     stdout, stderr, n_threads, code = io.StringIO(), io.StringIO(), torch.get_num_threads(), 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "available_cores", lambda: n_cores)
         if not figures:
-            patch.setattr(outputs, "write_figures", lambda *_: None)
+            patch.setattr(drawing, "write_figures", lambda *_: None)
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
                 cli.main(command)
@@ -138,6 +138,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unawaited = False
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -151,8 +152,22 @@ class Server:
         self.process.stdin.flush()
         return self._answer()
 
+    @contextlib.contextmanager
+    def started(self, *command: str, **hooks: Any) -> Iterator[int]:
+        """Start a command that may have no end of its own; what nobody has waited for is killed."""
+        pid = self.start(*command, **hooks)
+        self.unawaited = True
+        try:
+            yield pid
+        finally:
+            if self.unawaited:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                self.wait()
+
     def wait(self) -> Outcome:
         """Wait for the end of the command."""
+        self.unawaited = False
         code = os.waitstatus_to_exitcode(self._answer())
         return Outcome(code, *((self.folder / name).read_text() for name in ("stdout", "stderr")))
 
@@ -176,8 +191,8 @@ def server(folder: Path) -> Iterator[Server]:
         it.process.stdin.close()
 
 
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    """Poll until `condition()` holds."""
+def wait_until(condition: Any, seconds: float = 600) -> None:
+    """Poll until `condition()` holds; on a busy machine that may take long."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -200,7 +215,7 @@ def alive(pids: set[int]) -> set[int]:
 
 def _serve() -> None:
     from ladder_ebgan.cli import main
-    from ladder_ebgan.report import outputs
+    from ladder_ebgan.report import figures
 
     _warm_up()
     answers = sys.stdout
@@ -211,7 +226,7 @@ def _serve() -> None:
             for number, name in ((1, "stdout"), (2, "stderr")):
                 os.dup2(os.open(Path(job["folder"]) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             _install(**job["hooks"])
-            vars(outputs)["write_figures"] = lambda *_: None  # they take longer than a tiny run
+            vars(figures)["write_figures"] = lambda *_: None  # they take longer than a tiny run
             main(job["command"])
             sys.exit(0)
         print(child, file=answers, flush=True)

@@ -23,8 +23,7 @@ def print_table(table: "Table", layout: str) -> None:
     from ladder_ebgan.report.latex import table_latex
 
     if layout == "text":
-        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        text = writers.table_text(table, color=color)
+        text = writers.table_text(table, color=in_color())
     else:
         write = {
             "markdown": writers.table_markdown,
@@ -43,7 +42,7 @@ def write_output(path: Path, content: bytes) -> None:
         UsageError: it cannot be written there.
         OSError: the disk is full or broken.
     """
-    from ladder_ebgan.runs import write_atomically
+    from ladder_ebgan.folders import write_atomically
 
     try:
         write_atomically(path, content)
@@ -51,6 +50,11 @@ def write_output(path: Path, content: bytes) -> None:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}:
             raise
         raise UsageError(f"cannot write {path}: {error.strerror}; name a file with --output") from error
+
+
+def in_color() -> bool:
+    """Return whether stdout shows colours, and somebody wants them."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def terminal_width() -> int | None:

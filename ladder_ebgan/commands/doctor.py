@@ -1,6 +1,5 @@
 """The command `doctor`: what this machine offers, and what is missing."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,7 +7,7 @@ from functools import partial
 
 import click
 
-from ladder_ebgan.commands.console import terminal_width
+from ladder_ebgan.commands.console import in_color, terminal_width
 from ladder_ebgan.errors import FAILED
 
 
@@ -29,9 +28,8 @@ def doctor(context: click.Context, as_json: bool) -> None:
     findings = examine(options, partial(click.echo, err=True))
     text = doctor_json(findings)
     if not as_json:
-        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with suppress(ImportError):  # rich is one of the packages that may be missing
-            text = doctor_text(findings, terminal_width(), color=color)
+            text = doctor_text(findings, terminal_width(), color=in_color())
     click.echo(text, nl=False, color=True)
     if not works(findings):
         sys.exit(FAILED)

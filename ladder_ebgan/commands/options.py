@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
+
+from ladder_ebgan.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +51,28 @@ class AnyPath(click.Path):
         if "\0" in str(value):
             self.fail("the path has a zero byte", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def complete_command(context: click.Context) -> tuple[str, ...]:
+    """Return a command as it was typed, and behind its name the options that the environment has given.
+
+    Without them it would be another command in another shell.
+    """
+    from_environment: list[str] = []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+            continue
+        assert isinstance(parameter, click.Option)
+        option = max(parameter.opts, key=len)
+        if parameter.is_flag:
+            from_environment += [option] if context.params[name] else parameter.secondary_opts
+        else:
+            given = parameter.value_from_envvar(context)
+            values = given if parameter.multiple else [given]
+            from_environment += [word for value in values for word in (option, value)]
+    first, *others = context.obj
+    return first, *from_environment, *others
 
 
 def recipe_options(command: str) -> Callable[[Command], Command]:
@@ -96,3 +121,10 @@ def compile_option(command: str) -> Callable[[Command], Command]:
         default=None,
         help="Compile the training step.  [default: where it pays]",
     )
+
+
+def number_or_auto(option: str, value: str) -> int | None:
+    """Return the number that was given, or None for auto."""
+    if value != "auto" and not re.fullmatch(r"0*[1-9][0-9]{0,8}", value):
+        raise UsageError(f"{option} {value}: must be auto or a number above 0")
+    return None if value == "auto" else int(value)

@@ -1,7 +1,6 @@
 """The command `run`: train and compare models, print the table."""
 
 import math
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,9 @@ from ladder_ebgan.commands.options import (
     AnyPath,
     WholeNumbers,
     compile_option,
+    complete_command,
     device_options,
+    number_or_auto,
     recipe_options,
 )
 from ladder_ebgan.errors import FAILED, UsageError
@@ -85,8 +86,17 @@ if TYPE_CHECKING:
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option("--verbose", is_flag=True, help="Say how the run was resolved, and each curve point.")
+@click.pass_context
 def run(
-    *, as_json: bool, quiet: bool, verbose: bool, time_limit: float | None, dry_run: bool, **options: Any
+    context: click.Context,
+    /,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    time_limit: float | None,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """Train and compare models over many seeds; print the table.
 
@@ -102,11 +112,13 @@ def run(
     from ladder_ebgan.interruption import EXIT_CODES, stop_request
     from ladder_ebgan.report.announcement import announcement
     from ladder_ebgan.report.display import make_display
-    from ladder_ebgan.report.outputs import write_outputs
+    from ladder_ebgan.report.figures import write_figures
+    from ladder_ebgan.report.outputs import write_tables
 
     if time_limit is not None and math.isnan(time_limit):
         raise UsageError("--time-limit nan: must be a number of seconds above 0")
-    request, console, stopped = request_of(**options), stderr_console(), None
+    request = request_of(**options, command=complete_command(context))
+    console, stopped = stderr_console(), None
 
     def notice(line: str) -> None:
         if not quiet:
@@ -126,7 +138,9 @@ def run(
                     stopped = event.reason
         finally:
             display.close()
-        table = write_outputs(experiment.folder, experiment.dataset)
+        table = write_tables(experiment.folder)
+        if stopped is None:  # else somebody waits, and the next start draws them
+            write_figures(experiment.folder, experiment.dataset)
         if table.rows or as_json:
             print_table(table, "json" if as_json else "text")
         notice(f"The run's folder is {experiment.folder.path}")
@@ -185,14 +199,7 @@ def request_of(
         models=tuple(dict.fromkeys(models or compared)),
         labels=tuple(sorted(set(budgets))),
         seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
-        replicas_at_once=_chosen("--replicas-at-once", replicas_at_once),
-        n_processes=_chosen("--processes", processes),
+        replicas_at_once=number_or_auto("--replicas-at-once", replicas_at_once),
+        n_processes=number_or_auto("--processes", processes),
         **rest,
     )
-
-
-def _chosen(option: str, value: str) -> int | None:
-    """Return the number that was given, or None for auto."""
-    if value != "auto" and not re.fullmatch(r"0*[1-9][0-9]{0,8}", value):
-        raise UsageError(f"{option} {value}: must be auto or a number above 0")
-    return None if value == "auto" else int(value)

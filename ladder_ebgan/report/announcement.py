@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ladder_ebgan.experiment import Experiment
 from ladder_ebgan.machine import what_would_be_faster
 from ladder_ebgan.processes import division, why_so_many_processes
-from ladder_ebgan.report.progress import duration
+from ladder_ebgan.report.phrases import duration
 
 LONG_SECONDS = 600  # a run is called long, and told what would be faster
 

@@ -4,12 +4,11 @@ Keys of the JSON object: `works`, whether a run with default options would; and 
 topic, status ("ok", "note" or "missing"), says, to_do, necessary (a run does not work without it) and values.
 """
 
-import io
 import json
 from dataclasses import asdict
 
 from ladder_ebgan.doctor import Findings, works
-from ladder_ebgan.report.lines import hanging
+from ladder_ebgan.report.lines import hanging, text_console
 
 STYLES = {"ok": "green", "note": "yellow", "missing": "bold red"}
 STATUS_WIDTH = 9
@@ -23,16 +22,9 @@ def doctor_json(findings: Findings) -> str:
 
 def doctor_text(findings: Findings, width: int | None, *, color: bool = False) -> str:
     """Return a line for each finding, wrapped at `width` if one is given; commands are never wrapped."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        _environ={},
-    )
+    console = text_console(color)
     with console.capture() as capture:
         for section, group in findings.items():
             if group:

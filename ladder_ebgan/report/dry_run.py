@@ -19,7 +19,6 @@ Keys of the JSON object:
     notes                    sentences
 """
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -27,8 +26,8 @@ from dataclasses import asdict
 from ladder_ebgan.dry_run import DryRun
 from ladder_ebgan.processes import division, why_so_many_processes
 from ladder_ebgan.report.announcement import kept_options, what_to_do_if_long
-from ladder_ebgan.report.lines import hanging
-from ladder_ebgan.report.progress import duration, seed_list, started_line
+from ladder_ebgan.report.lines import columns, hanging
+from ladder_ebgan.report.phrases import duration, seed_list, started_line
 
 FOLDER_STATES = {
     "new": "for a new run",
@@ -108,19 +107,22 @@ def _facts(plan: DryRun) -> dict[str, str]:
 
 def _table(plan: DryRun) -> list[str]:
     """Return the lines of a table of what is asked for, finished and left of each model."""
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(box=None, pad_edge=False, header_style="none")
-    for heading in ("model", "asked for", "finished", "to train", "groups", "steps each", "replica-steps"):
-        grid.add_column(heading, justify="left" if heading == "model" else "right")
-    for model in plan.models:
-        counts = (model.n_asked, model.n_finished, model.n_left, model.n_groups, model.n_steps, model.replica_steps)
-        grid.add_row(model.model, *map(str, counts))
-    console = Console(file=io.StringIO(), width=1000, color_system=None, _environ={})
-    with console.capture() as capture:
-        console.print(grid)
-    return [line.rstrip() for line in capture.get().splitlines()]
+    headings = ("model", "asked for", "finished", "to train", "groups", "steps each", "replica-steps")
+    return columns(
+        headings,
+        [
+            (
+                each.model,
+                each.n_asked,
+                each.n_finished,
+                each.n_left,
+                each.n_groups,
+                each.n_steps,
+                each.replica_steps,
+            )
+            for each in plan.models
+        ],
+    )
 
 
 def _notes(plan: DryRun) -> Iterator[str]:

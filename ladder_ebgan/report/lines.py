@@ -1,6 +1,12 @@
-"""Lines of text that fit a terminal."""
+"""Text for a terminal: wrapped lines, columns of numbers, colours."""
 
+import io
 import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NARROWEST = 20  # what is left for a text is not squeezed below this
 
@@ -12,3 +18,25 @@ def hanging(head: str, body: str, width: int | None) -> str:
     room = max(width - len(head), NARROWEST)
     lines = textwrap.wrap(body, room, break_long_words=False, break_on_hyphens=False) or [""]
     return (head + f"\n{' ' * len(head)}".join(lines)).rstrip()
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return the lines of a table: the first column is aligned left, the others, of numbers, right."""
+    lines = [list(map(str, row)) for row in (headings, *rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    aligned = ([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines)
+    return ["  ".join(cells).rstrip() for cells in aligned]
+
+
+def text_console(color: bool = False) -> "Console":
+    """Return a console whose text is captured: wide enough for all, and whatever the environment says."""
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        width=1000,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        _environ={},
+    )

@@ -15,7 +15,7 @@ from rich.segment import ControlType
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, Stepped
 from ladder_ebgan.interruption import NOTICE, NOTICE_IN_PLACE, StopRequest
-from ladder_ebgan.report.progress import event_lines
+from ladder_ebgan.report.phrases import event_lines
 from ladder_ebgan.report.screen import screen_lines
 from ladder_ebgan.report.tracker import Plan, Tracker
 

@@ -22,7 +22,7 @@ def mosaic_png(images: NDArray[np.floating]) -> bytes:
     a_row = math.ceil(n**0.5)
     n_rows = math.ceil(n / a_row)
     tiles = np.full((n_rows * a_row, height + GAP, width + GAP, *channels), 0.5)
-    tiles[:n, :height, :width] = images
+    tiles[:n, :height, :width] = images.clip(0, 1)  # a generator may have a linear output
     rows = tiles.reshape(n_rows, a_row, height + GAP, width + GAP, *channels).swapaxes(1, 2)
     grid = rows.reshape(n_rows * (height + GAP), a_row * (width + GAP), *channels)[:-GAP, :-GAP]
     scale = max(1, min(6, WIDTH // grid.shape[1]))

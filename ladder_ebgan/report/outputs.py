@@ -1,16 +1,15 @@
-"""The tables and figures of run folders, made from the files in them."""
+"""The tables of run folders, made from the files in them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ladder_ebgan.data import Dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.report.figures import write_figures
+from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.table import Table, build_table
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
-from ladder_ebgan.runs import RunFolder, first_difference, read_record, write_atomically
+from ladder_ebgan.runs import RunFolder, read_record
 
 
 def table_of(paths: Sequence[Path]) -> Table:
@@ -61,7 +60,7 @@ def _recipe(start: dict[str, Any]) -> str:
 def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     """Return all that the error rate of a model depends on, but for labels and seed."""
     identity = folder.record["identity"]
-    recipe, section = identity["recipe"], "ladder" if model == "ladder" else "ebgan-ladder"
+    recipe, section = identity["recipe"], section_of(model)
     training = {key: value for key, value in recipe["training"].items() if key != "curve_every_steps"}
     return {
         "precision": identity["precision"],
@@ -71,11 +70,13 @@ def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     }
 
 
-def write_outputs(folder: RunFolder, dataset: Dataset | None = None) -> Table:
-    """Write the tables and figures of a run folder, and return the table.
+def section_of(model: str) -> str:
+    """Return the section of the recipe that a model is trained by; `ladder-matched` has that of EBGAN-LN."""
+    return "ladder" if model == "ladder" else "ebgan-ladder"
 
-    Without the run's data set there are no figures of its images and classes.
-    """
+
+def write_tables(folder: RunFolder) -> Table:
+    """Write the table of a run folder in all its formats, and return it."""
     table = _table([folder])
     for suffix, text in (
         ("json", table_json(table)),
@@ -84,5 +85,4 @@ def write_outputs(folder: RunFolder, dataset: Dataset | None = None) -> Table:
         ("tex", table_latex(table)),
     ):
         write_atomically(folder.path / f"table.{suffix}", text.encode())
-    write_figures(folder, dataset)
     return table

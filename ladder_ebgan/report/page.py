@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.planning import finished_replicas
-from ladder_ebgan.recipe import load_recipe, recipe_names, recipe_toml
-from ladder_ebgan.report.outputs import table_of
+from ladder_ebgan.recipe import load_recipe, recipe_toml
+from ladder_ebgan.recipe_files import recipe_names
+from ladder_ebgan.report.figures.of_run import figures_are_current
+from ladder_ebgan.report.outputs import section_of, table_of
 from ladder_ebgan.report.page_figures import page_figures
-from ladder_ebgan.report.table import MISSING, Comparison, Table, model_order
-from ladder_ebgan.report.table_formats import table_json
+from ladder_ebgan.report.table import MISSING, Comparison, model_order
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Replica, RunFolder, read_record
@@ -101,7 +102,7 @@ def contents(folder: RunFolder) -> dict[str, Any]:
         "footnotes": footnotes(table),
         "unfinished": list(unfinished(folder)),
         "figures": page_figures(folder.path / "figures"),
-        "figures_are_current": figures_are_current(folder.path, table),
+        "figures_are_current": figures_are_current(folder),
         "every_seed": list(every_seed(results, models, replicas)),
         "recipe": list(recipe_lines(record, replicas)),
         "trainings": trainings(results),
@@ -139,8 +140,7 @@ def unfinished(folder: RunFolder) -> Iterator[Unfinished]:
             if point.model == group.model and Replica(point.labels, point.seed) in missing
         ]
         if missing:
-            section = "ladder" if group.model == "ladder" else "ebgan-ladder"
-            n_steps = folder.record["identity"]["recipe"][section]["n_steps"]
+            n_steps = folder.record["identity"]["recipe"][section_of(group.model)]["n_steps"]
             yield Unfinished(
                 group.model, _named(missing), max((point.step for point in points), default=0), n_steps
             )
@@ -151,14 +151,6 @@ def _named(replicas: Iterable[Replica]) -> str:
     return "; ".join(
         f"{labels} labels: seed {', '.join(str(replica.seed) for replica in those)}" for labels, those in by_labels
     )
-
-
-def figures_are_current(path: Path, table: Table) -> bool:
-    """Return whether the figures show these results: they are written together with the table."""
-    try:
-        return (path / "table.json").read_text(encoding="utf-8") == table_json(table)
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def every_seed(

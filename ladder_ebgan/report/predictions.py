@@ -70,11 +70,11 @@ def scores_text(model: TrainedModel, scores: Scores, of_seeds: Sequence[Scores])
 
 
 def _bin_lines(scores: Scores) -> list[str]:
-    lines = ["confidence    images  mean confidence  right in %"]
+    lines = ["confidence    images  mean confidence  accuracy %"]
     for one in scores.bins:
-        if one.mean_confidence is not None and one.right_percent is not None:
+        if one.mean_confidence is not None and one.accuracy_percent is not None:
             span = f"{one.lower:.2f} to {one.upper:.2f}"
-            lines.append(f"{span}  {one.n:6}  {one.mean_confidence:15.4f}  {one.right_percent:10.2f}")
+            lines.append(f"{span}  {one.n:6}  {one.mean_confidence:15.4f}  {one.accuracy_percent:10.2f}")
     return lines
 
 

@@ -1,15 +1,14 @@
-"""Progress of a run as plain lines now and then, for log files and dumb terminals; and how things are said."""
+"""Progress of a run as plain lines now and then, for log files and dumb terminals."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
 from ladder_ebgan.experiment import Event
-from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
-from ladder_ebgan.report.tracker import DONE, STARTING, Costs, GroupProgress, Plan, Tracker, mean_costs, point_costs
-from ladder_ebgan.results import CurvePoint, Result
-from ladder_ebgan.runs import Group
+from ladder_ebgan.group import GroupStarted, Stepped
+from ladder_ebgan.report.phrases import cost_phrases, duration, event_lines, group_name, started_line
+from ladder_ebgan.report.tracker import DONE, STARTING, GroupProgress, Plan, Tracker
 
 LINE_SECONDS = 30.0  # between lines at first
 LINE_SHARE = 0.02  # of the time so far, between lines later: a day takes some three hundred of them
@@ -70,80 +69,3 @@ class Plain:
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def event_lines(event: Event, verbose: bool) -> Iterator[str]:
-    """Yield what is to be said of an event: the results of a group and, if `verbose`, its curve points."""
-    if isinstance(event, GroupFinished):
-        yield from map(result_line, event.results)
-    elif isinstance(event, CurveMeasured) and verbose:
-        for labels in sorted({point.labels for point in event.points}):
-            yield curve_line([point for point in event.points if point.labels == labels])
-
-
-def started_line(event: GroupStarted) -> str:
-    """Say that a group has begun."""
-    goes_on = f", going on from step {event.first_step}" if event.first_step else ""
-    return f"{group_name(event.group)}: {event.n_steps} steps{goes_on}"
-
-
-def result_line(result: Result) -> str:
-    """Say what a replica has come to."""
-    error = result.test_error_percent
-    came_to = f"test error {error:.2f} %" if error is not None else f"diverged at step {result.diverged_step}"
-    return f"  {result.model}, {result.labels} labels, seed {result.seed}: {came_to}"
-
-
-def curve_line(points: list[CurvePoint]) -> str:
-    """Say what the points of one model and budget at one step have in the mean."""
-    first, errors = points[0], [p.unlabeled_error_percent for p in points if p.unlabeled_error_percent is not None]
-    which = f"{first.model}, {first.labels} labels, {seeds_phrase(point.seed for point in points)}"
-    error = sum(errors) / len(errors) if errors else None
-    phrases = cost_phrases(mean_costs(map(point_costs, points)), first.margin, error)
-    return f"  {which}, step {first.step}: {', '.join(phrases)}"
-
-
-def cost_phrases(costs: Costs, margin: float | None, error: float | None) -> Iterator[str]:
-    """Yield what there is to say of costs and of the error in percent on unlabelled images."""
-    if costs.classification is not None:
-        yield f"classification {costs.classification:.3g}"
-    if costs.denoising is not None:
-        yield f"denoising {costs.denoising:.3g}"
-    if costs.energy_real is not None and costs.energy_generated is not None:
-        yield f"energy {costs.energy_real:.3g} real {costs.energy_generated:.3g} generated"
-    if margin is not None:
-        yield f"margin {margin:.3g}"
-    if costs.open_hinges_percent is not None:
-        yield f"open hinges {costs.open_hinges_percent:.0f} %"
-    if error is not None:
-        yield f"unlabelled error {error:.2f} %"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-def group_name(group: Group) -> str:
-    """Say which replicas a group has."""
-    budgets = ", ".join(str(labels) for labels in sorted({replica.labels for replica in group.replicas}))
-    return f"{group.model}, {budgets} labels, {seeds_phrase(replica.seed for replica in group.replicas)}"
-
-
-def seeds_phrase(seeds: Iterable[int]) -> str:
-    """Return `seed 3`, or `seeds` and their list."""
-    different = set(seeds)
-    return f"seed{'s' if len(different) > 1 else ''} {seed_list(different)}"
-
-
-def seed_list(seeds: Iterable[int]) -> str:
-    """Return seeds in order; consecutive ones, if there are more than two, as `0-14`."""
-    ordered = sorted(set(seeds))
-    consecutive = len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1))
-    return f"{ordered[0]}-{ordered[-1]}" if consecutive else ", ".join(map(str, ordered))

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import asdict
 
+from ladder_ebgan.report.lines import text_console
 from ladder_ebgan.report.table import Table, named_seeds
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, title
 
@@ -12,7 +13,6 @@ from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footno
 def table_text(table: Table, *, color: bool = False) -> str:
     """Return the table for a terminal; without `color` it holds no ANSI codes, whatever the environment."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -27,14 +27,7 @@ def table_text(table: Table, *, color: bool = False) -> str:
     grid.add_section()
     for cells in ours:
         grid.add_row(*(Text(cell) for cell in cells))
-    console = Console(
-        file=io.StringIO(),
-        width=1000,  # never wraps; the table takes what it needs
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        _environ={},
-    )
+    console = text_console(color)
     with console.capture() as capture:
         console.print(Text(title(table), style="bold"))
         console.print(grid)

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
-from ladder_ebgan.runs import write_atomically
+from ladder_ebgan.folders import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

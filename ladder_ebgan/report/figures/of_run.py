@@ -1,8 +1,11 @@
 """The figures of a run folder: what is there in it decides which are made."""
 
+from hashlib import sha256
+
 import numpy as np
 
 from ladder_ebgan.data import Dataset
+from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.report.figures.confusion import confusion_matrix
 from ladder_ebgan.report.figures.curves import energies, learning_curves
 from ladder_ebgan.report.figures.errors import error_by_seed
@@ -11,6 +14,8 @@ from ladder_ebgan.report.figures.pictures import generated_images, labeled_image
 from ladder_ebgan.report.figures.sheet import is_picture
 from ladder_ebgan.report.figures.stored import Stored, stored_predictions
 from ladder_ebgan.runs import RunFolder
+
+DRAWN_FROM = "drawn_from.sha256"  # beside the figures
 
 
 def write_figures(folder: RunFolder, dataset: Dataset | None) -> None:
@@ -34,6 +39,20 @@ def write_figures(folder: RunFolder, dataset: Dataset | None) -> None:
             if is_picture(image_shape):
                 _draw_labeled(folder, labels, stored, dataset)
             _draw_mistakes(folder, labels, stored, dataset)
+    write_atomically(path / DRAWN_FROM, _checksum(folder))
+
+
+def figures_are_current(folder: RunFolder) -> bool:
+    """Return whether the figures show what the folder has; a run that was stopped has older ones."""
+    path = folder.path / "figures" / DRAWN_FROM
+    return path.is_file() and path.read_bytes() == _checksum(folder)
+
+
+def _checksum(folder: RunFolder) -> bytes:
+    """Return a checksum of the results and learning curves."""
+    paths = [folder.path / name for name in ("results.csv", "history.csv")]
+    content = b"".join(path.read_bytes() for path in paths if path.exists())
+    return f"{sha256(content).hexdigest()}\n".encode()
 
 
 def _draw_generated(folder: RunFolder, labels: int, stored: Stored, image_shape: list[int]) -> None:

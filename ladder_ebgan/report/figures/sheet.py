@@ -26,7 +26,9 @@ def is_picture(image_shape: Sequence[int]) -> bool:
 
 
 def pictures(images: NDArray[Any], image_shape: Sequence[int]) -> Pictures:
-    """Return images as they are printed: of one channel as ink on paper, of three channels in colour.
+    """Return images as they are printed: 0 is black and 1 is white, as in their data and in what `sample` writes.
+
+    Dark ink on paper would suit digits, but make negatives of photographs.
 
     Args:
         images: `[..., features]`, bytes or floats in [0, 1].
@@ -36,7 +38,7 @@ def pictures(images: NDArray[Any], image_shape: Sequence[int]) -> Pictures:
     channels = image_shape[2] if len(image_shape) == 3 else 1
     levels = levels.reshape(*images.shape[:-1], *image_shape[:2], channels)
     if channels == 1:
-        levels = np.repeat(255 - levels, 3, axis=-1)
+        levels = np.repeat(levels, 3, axis=-1)
     factor = math.ceil(max(image_shape[:2]) / LARGEST)
     return _reduced(levels, factor) if factor > 1 else levels
 
