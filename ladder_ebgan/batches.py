@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ladder_ebgan.data import labeled_batches, unlabeled_batches
+from ladder_ebgan.data import EpochSequence, Order
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.streams import Stream, stream_key
 
@@ -79,7 +79,11 @@ class BatchStream:
         normal: Normal = philox_normal,
     ) -> None:
         self.images, self.labels = images, labels
-        self.subsets, self.seeds, self.batch_size = subsets, seeds, batch_size
+        self.subsets, self.batch_size = subsets, batch_size
+        self.labeled = [
+            EpochSequence(len(subset), seed, Order.LABELED) for subset, seed in zip(subsets, seeds, strict=True)
+        ]
+        self.unlabeled = [EpochSequence(len(images), seed, Order.UNLABELED) for seed in seeds]
         device = images.device
 
         def normals(stream: Stream, *shape: int) -> NormalStream:
@@ -98,10 +102,8 @@ class BatchStream:
         """Go to `step`, the first of a window of WINDOW_STEPS steps; their images are chosen and sent over."""
         span = (step, WINDOW_STEPS, self.batch_size)
         replicas = [
-            np.concatenate(
-                [labeled_batches(subset, seed, *span), unlabeled_batches(len(self.images), seed, *span)], axis=1
-            )
-            for subset, seed in zip(self.subsets, self.seeds, strict=True)
+            np.concatenate([subset[labeled.batches(*span)], unlabeled.batches(*span)], axis=1)
+            for subset, labeled, unlabeled in zip(self.subsets, self.labeled, self.unlabeled, strict=True)
         ]
         self.window.copy_(torch.from_numpy(np.stack(replicas, axis=1)))
         self.position.zero_()

@@ -3,8 +3,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 
-from ladder_ebgan.data import labeled_batches, unlabeled_batches
+from ladder_ebgan.data import EpochSequence, Order
+
+Indices = NDArray[np.int64]
+
+
+def unlabeled_batches(n: int, seed: int, *span: int) -> Indices:
+    return EpochSequence(n, seed, Order.UNLABELED).batches(*span)
+
+
+def labeled_batches(subset: Indices, seed: int, *span: int) -> Indices:
+    return subset[EpochSequence(len(subset), seed, Order.LABELED).batches(*span)]
 
 
 @settings(deadline=None)
@@ -74,7 +85,18 @@ def test_a_seed_means_the_same_batches_for_ever() -> None:
 
 
 def test_what_a_caller_writes_into_a_batch_stays_with_the_caller() -> None:
-    first = unlabeled_batches(10, 0, 0, 1, 4)
+    sequence = EpochSequence(10, 0, Order.UNLABELED)
+    first = sequence.batches(0, 1, 4)
     kept = first.copy()
     first[:] = -1
-    assert_array_equal(unlabeled_batches(10, 0, 0, 1, 4), kept)
+    assert_array_equal(sequence.batches(0, 1, 4), kept)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=8))
+def test_a_sequence_goes_anywhere_and_keeps_only_what_it_needs(first_steps: list[int]) -> None:
+    """Steps of 90 of 70 images; a block is 936 epochs, or 728 steps: a window of 50 steps lies in two at most."""
+    sequence = EpochSequence(70, 1, Order.UNLABELED)
+    for first_step in first_steps:
+        assert_array_equal(sequence.batches(first_step, 50, 90), unlabeled_batches(70, 1, first_step, 50, 90))
+        assert 1 <= len(sequence.blocks) <= 2
