@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ladder_ebgan.combinators import N_PARAMETERS, Combinator
 from ladder_ebgan.kernels.library import Shape, Strided, is_built, load_library
 
 __all__ = ["denoise", "is_built", "load_library", "noisy_layer", "philox_normal"]
@@ -30,9 +31,9 @@ def noisy_layer(
     return h, z_last
 
 
-def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian") -> Tensor:
     """Compute `ladder_ebgan.layers.denoise`; arguments and result are described there."""
-    z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype)  # type: ignore[no-untyped-call]
+    z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype, combinator)  # type: ignore[no-untyped-call]
     return z_hat
 
 
@@ -86,19 +87,21 @@ class _NoisyLayer(torch.autograd.Function):
 
 class _Denoise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator
+    ) -> Tensor:
         u_pre = u_pre.contiguous()
         replicas, batch, features = u_pre.shape
         assert z.shape == u_pre.shape
-        assert a.shape == (replicas, 10, 1, features)
+        assert a.shape == (replicas, N_PARAMETERS[combinator], 1, features)
         z_hat = torch.empty_like(u_pre, dtype=dtype)
         means, scales = torch.empty(2, replicas, features)
         shape = Shape(replicas, 1, batch, features, torch.get_num_threads())
-        _kernel("denoise_forward", u_pre, z_hat)(
+        _kernel(f"{combinator}_forward", u_pre, z_hat)(
             *(shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(z_hat), _pointer(means), _pointer(scales))
         )
         ctx.save_for_backward(u_pre, z, a, means, scales)
-        ctx.shape = shape
+        ctx.shape, ctx.combinator = shape, combinator
         return z_hat
 
     @staticmethod
@@ -107,11 +110,11 @@ class _Denoise(torch.autograd.Function):
         grad_z_hat = grad_z_hat.contiguous()
         grad_u_pre, grad_a = torch.empty_like(u_pre), torch.empty_like(a)
         grad_z = torch.empty(z.shape)
-        _kernel("denoise_backward", u_pre, grad_z_hat)(
+        _kernel(f"{ctx.combinator}_backward", u_pre, grad_z_hat)(
             *(ctx.shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(means), _pointer(scales)),
             *(_pointer(grad_z_hat), _pointer(grad_u_pre), _pointer(grad_z), _pointer(grad_a)),
         )
-        return grad_u_pre, grad_z, grad_a, None
+        return grad_u_pre, grad_z, grad_a, None, None
 
 
 def _kernel(name: str, *tensors: Tensor) -> Any:

@@ -168,7 +168,94 @@ void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const flo
     });
 }
 
-template <class P, class H>
+// What a combinator computes for one unit of one example is defined in ladder_ebgan/combinators.py; parameter k of
+// the unit is a[k * n]. `gradient` is given that of z_hat and adds those of the parameters to sums[k][j].
+
+struct Gaussian {
+    static constexpr long N_PARAMETERS = 10;
+
+    static inline float value(const float* a, long n, float u, float z) {
+        const float mu = a[0] * sigmoid(a[n] * u + a[2 * n]) + a[3 * n] * u + a[4 * n];
+        const float v = a[5 * n] * sigmoid(a[6 * n] * u + a[7 * n]) + a[8 * n] * u + a[9 * n];
+        return (z - mu) * v + mu;
+    }
+
+    static inline void gradient(const float* a, long n, float u, float z, float g, float* grad_u, float* grad_z,
+                                float (*sums)[BLOCK], long j) {
+        const float s1 = sigmoid(a[n] * u + a[2 * n]), s2 = sigmoid(a[6 * n] * u + a[7 * n]);
+        const float mu = a[0] * s1 + a[3 * n] * u + a[4 * n];
+        const float v = a[5 * n] * s2 + a[8 * n] * u + a[9 * n];
+        const float grad_mu = g * (1.0f - v), grad_v = g * (z - mu);
+        const float inner1 = grad_mu * a[0] * s1 * (1.0f - s1);  // at the argument of the sigmoid
+        const float inner2 = grad_v * a[5 * n] * s2 * (1.0f - s2);
+        *grad_z = g * v;
+        *grad_u = inner1 * a[n] + grad_mu * a[3 * n] + inner2 * a[6 * n] + grad_v * a[8 * n];
+        sums[0][j] += grad_mu * s1, sums[1][j] += inner1 * u, sums[2][j] += inner1;
+        sums[3][j] += grad_mu * u, sums[4][j] += grad_mu;
+        sums[5][j] += grad_v * s2, sums[6][j] += inner2 * u, sums[7][j] += inner2;
+        sums[8][j] += grad_v * u, sums[9][j] += grad_v;
+    }
+};
+
+struct Vanilla {  // b0, w0z, w0u, w0zu, w_sigma, b1, w1z, w1u, w1zu
+    static constexpr long N_PARAMETERS = 9;
+
+    static inline float inner(const float* a, long n, float u, float z) {
+        return a[5 * n] + a[6 * n] * z + a[7 * n] * u + a[8 * n] * (z * u);
+    }
+
+    static inline float value(const float* a, long n, float u, float z) {
+        return a[0] + a[n] * z + a[2 * n] * u + a[3 * n] * (z * u) + a[4 * n] * sigmoid(inner(a, n, u, z));
+    }
+
+    static inline void gradient(const float* a, long n, float u, float z, float g, float* grad_u, float* grad_z,
+                                float (*sums)[BLOCK], long j) {
+        const float s = sigmoid(inner(a, n, u, z)), grad_inner = g * a[4 * n] * s * (1.0f - s), zu = z * u;
+        *grad_u = g * (a[2 * n] + a[3 * n] * z) + grad_inner * (a[7 * n] + a[8 * n] * z);
+        *grad_z = g * (a[n] + a[3 * n] * u) + grad_inner * (a[6 * n] + a[8 * n] * u);
+        sums[0][j] += g, sums[1][j] += g * z, sums[2][j] += g * u, sums[3][j] += g * zu, sums[4][j] += g * s;
+        sums[5][j] += grad_inner, sums[6][j] += grad_inner * z, sums[7][j] += grad_inner * u;
+        sums[8][j] += grad_inner * zu;
+    }
+};
+
+struct Amlp {  // of the hidden units: biases, weights of u, of z, of uz, weights to z_hat; then the bias of z_hat
+    static constexpr long HIDDEN = 4, N_PARAMETERS = 5 * HIDDEN + 1;
+    static constexpr float LEAK = 0.1f;
+
+    static inline float inner(const float* a, long n, long k, float u, float z) {
+        return a[k * n] + a[(HIDDEN + k) * n] * u + a[(2 * HIDDEN + k) * n] * z +
+               a[(3 * HIDDEN + k) * n] * (u * z);
+    }
+
+    static inline float value(const float* a, long n, float u, float z) {
+        float z_hat = a[5 * HIDDEN * n];
+#pragma GCC unroll 4
+        for (long k = 0; k < HIDDEN; ++k) {
+            const float x = inner(a, n, k, u, z);
+            z_hat += a[(4 * HIDDEN + k) * n] * (x > 0 ? x : LEAK * x);
+        }
+        return z_hat;
+    }
+
+    static inline void gradient(const float* a, long n, float u, float z, float g, float* grad_u, float* grad_z,
+                                float (*sums)[BLOCK], long j) {
+        float of_u = 0, of_z = 0;
+#pragma GCC unroll 4
+        for (long k = 0; k < HIDDEN; ++k) {
+            const float x = inner(a, n, k, u, z), upper = g * a[(4 * HIDDEN + k) * n];
+            const float t = x > 0 ? upper : LEAK * upper;  // at the argument of the leaky ReLU
+            of_u += t * (a[(HIDDEN + k) * n] + a[(3 * HIDDEN + k) * n] * z);
+            of_z += t * (a[(2 * HIDDEN + k) * n] + a[(3 * HIDDEN + k) * n] * u);
+            sums[k][j] += t, sums[HIDDEN + k][j] += t * u, sums[2 * HIDDEN + k][j] += t * z;
+            sums[3 * HIDDEN + k][j] += t * (u * z), sums[4 * HIDDEN + k][j] += g * (x > 0 ? x : LEAK * x);
+        }
+        sums[5 * HIDDEN][j] += g;
+        *grad_u = of_u, *grad_z = of_z;
+    }
+};
+
+template <class C, class P, class H>
 void denoise_forward(Shape s, const P* u_pre, Strided z, const float* parameters, H* z_hat, float* means,
                      float* scales) {
     const long n = s.features;
@@ -176,32 +263,30 @@ void denoise_forward(Shape s, const P* u_pre, Strided z, const float* parameters
         const P* x = u_pre + r * s.batch * n + column;
         float *mean = means + r * n + column, *scale = scales + r * n + column;
         statistics(x, s.batch, n, width, mean, scale);
-        const float* a = parameters + r * 10 * n + column;
+        const float* a = parameters + r * C::N_PARAMETERS * n + column;
         for (long b = 0; b < s.batch; ++b) {
             const float* lateral = z.at(r, b) + column;
             H* out = z_hat + (r * s.batch + b) * n + column;
 #pragma omp simd
             for (long j = 0; j < width; ++j) {
                 const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
-                const float mu = a[j] * sigmoid(a[n + j] * u + a[2 * n + j]) + a[3 * n + j] * u + a[4 * n + j];
-                const float v =
-                    a[5 * n + j] * sigmoid(a[6 * n + j] * u + a[7 * n + j]) + a[8 * n + j] * u + a[9 * n + j];
-                out[j] = (lateral[j] - mu) * v + mu;
+                out[j] = C::value(a + j, n, u, lateral[j]);
             }
         }
     });
 }
 
-template <class P, class H>
+template <class C, class P, class H>
 void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameters, const float* means,
                       const float* scales, const H* grad_z_hat, P* grad_u_pre, float* grad_z, float* grad_parameters) {
+    constexpr long N = C::N_PARAMETERS;
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         std::vector<float> gradient(s.batch * BLOCK);
         const P* x = u_pre + r * s.batch * n + column;
         const float *mean = means + r * n + column, *scale = scales + r * n + column;
-        const float* a = parameters + r * 10 * n + column;
-        float sums[10][BLOCK] = {};
+        const float* a = parameters + r * N * n + column;
+        float sums[N][BLOCK] = {};
         for (long b = 0; b < s.batch; ++b) {
             const float* lateral = z.at(r, b) + column;
             const H* upper = grad_z_hat + (r * s.batch + b) * n + column;
@@ -209,23 +294,12 @@ void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameter
 #pragma omp simd
             for (long j = 0; j < width; ++j) {
                 const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
-                const float s1 = sigmoid(a[n + j] * u + a[2 * n + j]), s2 = sigmoid(a[6 * n + j] * u + a[7 * n + j]);
-                const float mu = a[j] * s1 + a[3 * n + j] * u + a[4 * n + j];
-                const float v = a[5 * n + j] * s2 + a[8 * n + j] * u + a[9 * n + j];
                 const float g = static_cast<float>(upper[j]);
-                const float grad_mu = g * (1.0f - v), grad_v = g * (lateral[j] - mu);
-                const float inner1 = grad_mu * a[j] * s1 * (1.0f - s1);  // at the argument of the sigmoid
-                const float inner2 = grad_v * a[5 * n + j] * s2 * (1.0f - s2);
-                grad_lateral[j] = g * v;
-                row[j] = inner1 * a[n + j] + grad_mu * a[3 * n + j] + inner2 * a[6 * n + j] + grad_v * a[8 * n + j];
-                sums[0][j] += grad_mu * s1, sums[1][j] += inner1 * u, sums[2][j] += inner1;
-                sums[3][j] += grad_mu * u, sums[4][j] += grad_mu;
-                sums[5][j] += grad_v * s2, sums[6][j] += inner2 * u, sums[7][j] += inner2;
-                sums[8][j] += grad_v * u, sums[9][j] += grad_v;
+                C::gradient(a + j, n, u, lateral[j], g, row + j, grad_lateral + j, sums, j);
             }
         }
-        for (long k = 0; k < 10; ++k)
-            for (long j = 0; j < width; ++j) grad_parameters[(r * 10 + k) * n + column + j] = sums[k][j];
+        for (long k = 0; k < N; ++k)
+            for (long j = 0; j < width; ++j) grad_parameters[(r * N + k) * n + column + j] = sums[k][j];
         normalization_backward(x, s.batch, n, width, mean, scale, gradient.data(),
                                grad_u_pre + r * s.batch * n + column);
     });
@@ -245,20 +319,24 @@ void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameter
                                              P* grad_z_pre, float* grad_beta) {                                 \
         noisy_layer_backward(s, z_pre, means, scales, h, relu, grad_h, grad_z_last, grad_z_pre, grad_beta);     \
     }
-#define DENOISE(P, H)                                                                                           \
-    extern "C" void denoise_forward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,      \
-                                              H* z_hat, float* means, float* scales) {                          \
-        denoise_forward(s, u_pre, z, parameters, z_hat, means, scales);                                         \
+#define DENOISE(NAME, C, P, H)                                                                                  \
+    extern "C" void NAME##_forward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,       \
+                                             H* z_hat, float* means, float* scales) {                           \
+        denoise_forward<C>(s, u_pre, z, parameters, z_hat, means, scales);                                      \
     }                                                                                                           \
-    extern "C" void denoise_backward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,     \
-                                               const float* means, const float* scales, const H* grad_z_hat,    \
-                                               P* grad_u_pre, float* grad_z, float* grad_parameters) {          \
-        denoise_backward(s, u_pre, z, parameters, means, scales, grad_z_hat, grad_u_pre, grad_z,                \
-                         grad_parameters);                                                                      \
+    extern "C" void NAME##_backward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,      \
+                                              const float* means, const float* scales, const H* grad_z_hat,     \
+                                              P* grad_u_pre, float* grad_z, float* grad_parameters) {           \
+        denoise_backward<C>(s, u_pre, z, parameters, means, scales, grad_z_hat, grad_u_pre, grad_z,             \
+                            grad_parameters);                                                                   \
     }
+#define DENOISE_ALL(NAME, C)             \
+    DENOISE(NAME, C, float, float)       \
+    DENOISE(NAME, C, bfloat16, float)    \
+    DENOISE(NAME, C, bfloat16, bfloat16)
 
 NOISY_LAYER(float)
 NOISY_LAYER(bfloat16)
-DENOISE(float, float)
-DENOISE(bfloat16, float)
-DENOISE(bfloat16, bfloat16)
+DENOISE_ALL(gaussian, Gaussian)
+DENOISE_ALL(vanilla, Vanilla)
+DENOISE_ALL(amlp, Amlp)

@@ -1,0 +1,173 @@
+"""The command `search`: hyper-parameters by validation error."""
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ladder_ebgan.commands.console import say, stderr_console
+from ladder_ebgan.commands.options import (
+    AnyPath,
+    compile_option,
+    complete_command,
+    device_options,
+    number_or_auto,
+)
+from ladder_ebgan.errors import UsageError
+
+if TYPE_CHECKING:
+    from ladder_ebgan.search.search import SearchRequest
+
+
+@click.command()
+@click.option(
+    "--space",
+    "space_name",
+    envvar="LADDER_EBGAN_SEARCH_SPACE",
+    required=True,
+    metavar="NAME|FILE",
+    help="What is varied; see 'ladder-ebgan recipes list'.",
+)
+@click.option("--trials", type=click.IntRange(min=1), help="How many settings.  [default: the space's]")
+@click.option(
+    "--labels", type=click.IntRange(min=1), help="How many training images have a label.  [default: the space's]"
+)
+@click.option(
+    "--subsets",
+    type=click.IntRange(1, 1000),
+    help="Labelled subsets that each setting is trained on.  [default: the space's]",
+)
+@click.option(
+    "--set",
+    "overrides",
+    envvar="LADDER_EBGAN_SEARCH_SET",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe that all trials share. Repeatable.",
+)
+@click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
+)
+@click.option(
+    "--validation",
+    "n_validation",
+    envvar="LADDER_EBGAN_SEARCH_VALIDATION",
+    type=click.IntRange(min=1),
+    help="Training images that are held out to compare settings.  [default: a sixth of them, 10000 at most]",
+)
+@device_options
+@click.option(
+    "--replicas-at-once",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="How many settings and subsets train together.",
+)
+@click.option(
+    "--processes",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="How many processes share the cores of a CPU; auto is one a core.",
+)
+@compile_option("SEARCH")
+@click.option(
+    "--output", type=AnyPath(), metavar="DIR", help="Folder of the search.  [default: runs/<data>-search-<space>]"
+)
+@click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after this time with checkpoints and exit code 75.",
+)
+@click.option(
+    "--json", "as_json", envvar="LADDER_EBGAN_SEARCH_JSON", is_flag=True, help="Print what was found as JSON."
+)
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.pass_context
+def search(
+    context: click.Context, /, *, as_json: bool, quiet: bool, time_limit: float | None, **options: Any
+) -> None:
+    """Search hyper-parameters by the error on held-out training images.
+
+    Each setting is trained on a few labelled subsets, several settings at once; hopeless ones are given up early.
+    The test set is never read. The best setting is left as a recipe, best.toml, for 'ladder-ebgan run --recipe'.
+
+    The same command again goes on where the last one stopped; with more --trials it adds to what is there.
+
+    \b
+    Exit codes: 0 done; 1 the machine failed; 2 wrong use;
+    75 time limit reached; 130 Ctrl-C; 143 SIGTERM. After the last three the
+    same command goes on.
+    """
+    if time_limit is not None and math.isnan(time_limit):
+        raise UsageError("--time-limit nan: must be a number of seconds above 0")
+    _need_optuna()
+    from ladder_ebgan.interruption import EXIT_CODES, stop_request
+    from ladder_ebgan.report.figures.search import draw_search
+    from ladder_ebgan.report.search import search_markdown, search_text
+    from ladder_ebgan.report.search_progress import SearchDisplay
+    from ladder_ebgan.search.search import SearchStopped, open_search
+    from ladder_ebgan.search.summary import summarize, summary_json, write_summary
+
+    request, console, stopped = request_of(**options, command=complete_command(context)), stderr_console(), None
+    with stop_request(time_limit) as stop_reason, open_search(request) as opened:
+        display = SearchDisplay(console, opened, quiet)
+        try:
+            for event in opened.run(stop_reason):
+                display.show(event)
+                if isinstance(event, SearchStopped):
+                    stopped = event.reason
+        finally:
+            display.close()
+        summary = summarize(opened)
+        write_summary(summary, search_markdown(summary))
+        if stopped is None:
+            draw_search(summary)
+        click.echo(summary_json(summary) if as_json else search_text(summary), nl=False)
+        if not quiet:
+            say(console, f"The search's folder is {opened.folder}")
+    if stopped is not None:
+        say(console, f"Stopped ({stopped}). The same command goes on from here.")
+        sys.exit(EXIT_CODES[stopped])
+
+
+def _need_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise UsageError("a search needs Optuna: install it with pip install 'ladder-ebgan[search]'") from None
+
+
+def request_of(
+    *,
+    space_name: str,
+    trials: int | None,
+    labels: int | None,
+    subsets: int | None,
+    overrides: tuple[str, ...],
+    n_validation: int | None,
+    replicas_at_once: str,
+    processes: str,
+    **rest: Any,
+) -> "SearchRequest":
+    """Return what the options of `search` ask for."""
+    from ladder_ebgan.search.search import SearchRequest
+    from ladder_ebgan.search.space import load_space
+
+    wishes = {"n_trials": trials, "labels": labels, "n_subsets": subsets, "set": list(overrides) or None}
+    space = load_space(space_name, {key: value for key, value in wishes.items() if value is not None})
+    return SearchRequest(
+        space_name=space_name,
+        space=space,
+        n_validation=n_validation,
+        replicas_at_once=number_or_auto("--replicas-at-once", replicas_at_once),
+        n_processes=number_or_auto("--processes", processes),
+        **rest,
+    )

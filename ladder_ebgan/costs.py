@@ -1,0 +1,96 @@
+"""The costs of a step: pure functions of networks and a batch, as they are or compiled.
+
+References:
+    Rasmus et al. 2015, "Semi-Supervised Learning with Ladder Networks", arXiv 1507.02672
+    Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendix D
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ladder_ebgan.capture import layer_functions, normal_function, prepared
+from ladder_ebgan.energies import reconstruction_energy
+from ladder_ebgan.generator import Generator
+from ladder_ebgan.ladder import Ladder
+from ladder_ebgan.layers import LayerFunctions, batch_statistics, normalize
+from ladder_ebgan.losses import classification_cost, denoising_cost
+from ladder_ebgan.philox import philox_normal
+
+
+class LadderCosts(NamedTuple):
+    """Costs of a ladder on one batch, each `[replicas]`."""
+
+    total: Tensor  # what is minimised
+    classification: Tensor
+    denoising: Tensor  # weighted sum over layers
+    energy: Tensor  # mean reconstruction energy of the unlabelled images; 0 without a decoder to layer 0
+
+
+def ladder_costs(
+    ladder: Ladder, images: Tensor, labels: Tensor, noise: Tensor, classification_weight: Tensor | float
+) -> LadderCosts:
+    """Return the cost of a ladder: cross-entropy of the corrupted pass plus the weighted denoising costs.
+
+    Above layer 0 the target is the clean `z` and `z_hat` is normalised by the clean statistics; gradient flows
+    through the clean pass as well. At layer 0 the cost is the reconstruction energy itself.
+
+    Args:
+        ladder: the networks.
+        images: labelled, then unlabelled `[replicas, 2 batch, features]`.
+        labels: `[replicas, batch]`.
+        noise: standard normal `[replicas, 2 batch, units of all layers]`.
+        classification_weight: of the cross-entropy, one number or `[replicas]`.
+    """
+    n_labeled = labels.shape[1]
+    corrupted = ladder.encode(images, noise, groups=2)
+    logits, unlabeled = corrupted.logits, images[:, n_labeled:]
+    classification = classification_cost(logits[:, :n_labeled], labels)
+    z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:])
+
+    denoising = energy = torch.zeros_like(classification)
+    if 0 in z_hat:
+        energy = reconstruction_energy(z_hat[0], unlabeled).mean(dim=-1)
+        denoising = energy_weight(ladder) * energy
+    if ladder.needs_clean_pass:
+        clean = ladder.encode(unlabeled)
+        for layer in z_hat.keys() - {0}:
+            normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
+            denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
+    total = classification_weight * classification + denoising
+    return LadderCosts(total, classification, denoising, energy)
+
+
+def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor:
+    """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places."""
+    return reconstruction_energy(ladder.reconstruct(generated, noise), generated)
+
+
+def energy_weight(ladder: Ladder) -> Tensor | float:
+    """Return lambda_L2, the weight of the energy as a sum over features: one number or `[replicas]`."""
+    return ladder.denoising_weights[0] / ladder.sizes[0]
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The pure functions that a step is made of, as they are or compiled."""
+
+    ladder_costs: Callable[..., LadderCosts] = ladder_costs
+    generated_energy: Callable[[Ladder, Tensor, Tensor], Tensor] = generated_energy
+    generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
+    normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
+    layers: LayerFunctions = field(default_factory=LayerFunctions)
+
+    @classmethod
+    def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
+        """Compile them for `device` if asked to, each when it is first called."""
+        return cls(
+            prepared(ladder_costs, compiled, device),
+            prepared(generated_energy, compiled, device),
+            prepared(Generator.forward, compiled, device),
+            normal_function(compiled, device),
+            layer_functions(compiled, device),
+        )

@@ -1,0 +1,171 @@
+"""A search space: which recipe, which of its settings vary, and how settings are proposed."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.recipe import Positive, Recipe, Section, first_problem, load_recipe
+from ladder_ebgan.recipe_files import space_text
+
+DIGITS = 4  # of a number that is proposed
+
+Number = int | float
+Proposal = Mapping[str, Any]  # what Optuna knows of a setting: a value by the key of the parameter
+
+
+class Choices(Section):
+    """One of a few values."""
+
+    choices: list[Any] = Field(min_length=1, max_length=1000)
+
+    def distribution(self) -> BaseDistribution:
+        """Return it in Optuna's terms; choices are JSON there, since they may be lists."""
+        return CategoricalDistribution([json.dumps(choice) for choice in self.choices])
+
+    def samples(self) -> list[Any]:
+        """Return values that must all be allowed."""
+        return [json.dumps(choice) for choice in self.choices]
+
+
+class Range(Section):
+    """A number between two others; a whole one if both are."""
+
+    low: Number
+    high: Number
+    log: bool = False  # whether it is proposed evenly in its logarithm
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low}, but must be below high ({self.high})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low}, but must be above 0 if log is true")
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """Return it in Optuna's terms."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return IntDistribution(self.low, self.high, log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def samples(self) -> list[Any]:
+        """Return values that must all be allowed."""
+        return [self.low, self.high]
+
+
+def _kind(parameter: Any) -> str:
+    """Return which of the two a parameter is meant to be, so that messages speak of that one alone."""
+    has_choices = isinstance(parameter, Choices) or (isinstance(parameter, dict) and "choices" in parameter)
+    return "choices" if has_choices else "range"
+
+
+Parameter = Annotated[
+    Annotated[Choices, Tag("choices")] | Annotated[Range, Tag("range")],
+    Discriminator(_kind),
+]
+
+
+class Space(Section):
+    """What a search varies and how. Keys of `parameters` are keys of the recipe; several are joined by commas."""
+
+    recipe: str
+    model: str
+    labels: Positive
+    n_subsets: Annotated[int, Field(gt=0, le=1000)]  # labelled subsets that each setting is trained on
+    first_seed: Annotated[int, Field(ge=0, le=10**9)] = 1000  # of the subsets: other ones than those of a table
+    n_trials: Annotated[int, Field(gt=0, le=10**6)]
+    sampler: Literal["grid", "random", "tpe"]
+    report_every_steps: Positive | None = None  # where hopeless settings stop; None: nowhere
+    set: list[str] = Field(default_factory=list)  # changes of the recipe that all settings share
+    parameters: dict[str, Parameter] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _grid_is_finite(self) -> Self:
+        endless = [key for key, parameter in self.parameters.items() if isinstance(parameter, Range)]
+        if self.sampler == "grid" and endless:
+            raise ValueError(f"a grid has choices, but '{endless[0]}' is a range: use choices, or another sampler")
+        return self
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the labelled subsets."""
+        return range(self.first_seed, self.first_seed + self.n_subsets)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a result depends on, and what may not change while a study grows."""
+        return {**self.model_dump(exclude={"n_trials", "recipe", "set"}), "base": self.base().identity()}
+
+    def base(self) -> Recipe:
+        """Return the recipe that all settings share but for the parameters."""
+        return load_recipe(self.recipe, self.set)
+
+    def recipe_of(self, proposal: Proposal) -> Recipe:
+        """Return the recipe of a setting.
+
+        Raises:
+            UsageError: it is none, such as a decay that starts after the last step.
+        """
+        return load_recipe(self.recipe, [*self.set, *overrides(proposal)])
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return the parameters in Optuna's terms."""
+        return {key: parameter.distribution() for key, parameter in self.parameters.items()}
+
+    def grid(self) -> Iterator[Proposal]:
+        """Yield all settings of a grid."""
+        choices = [parameter.samples() for parameter in self.parameters.values()]
+        return (dict(zip(self.parameters, values, strict=True)) for values in product(*choices))
+
+
+def overrides(proposal: Proposal) -> list[str]:
+    """Return a setting as changes of a recipe, such as `ladder.learning_rate=0.001`: it is trained as written."""
+    shown = {keys: f"{value:.{DIGITS}g}" if isinstance(value, float) else value for keys, value in proposal.items()}
+    return [f"{key.strip()}={value}" for keys, value in shown.items() for key in keys.split(",")]
+
+
+def load_space(name_or_path: str, overrides: Mapping[str, Any] = {}) -> Space:
+    """Read a search space by name or path, and check it and what its settings come to.
+
+    Args:
+        name_or_path: of a packaged space, or a file that ends in .toml.
+        overrides: keys of the space that are given another value; those of `set` are added.
+
+    Raises:
+        UsageError: naming the first thing that is wrong.
+    """
+    source = f"search space '{name_or_path}'"
+    try:
+        tables = tomllib.loads(space_text(name_or_path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the {source} is not valid TOML: {error}") from error
+    for key, value in overrides.items():
+        tables[key] = [*tables.get("set", []), *value] if key == "set" else value
+    try:
+        space = Space.model_validate_json(json.dumps(tables))
+    except ValidationError as error:
+        raise UsageError(f"{source}: {first_problem(error, Space)}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{source}: dates are not allowed, nor numbers that long") from error
+    _check_settings(space, source)
+    return space
+
+
+def _check_settings(space: Space, source: str) -> None:
+    """Try each value of each parameter beside the first values of the others."""
+    try:
+        space.base().settings(space.model)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
+    first = {key: parameter.samples()[0] for key, parameter in space.parameters.items()}
+    for key, parameter in space.parameters.items():
+        for value in parameter.samples():
+            try:
+                space.recipe_of({**first, key: value})
+            except UsageError as error:
+                raise UsageError(f"{source}: with {key} = {value}: {error}") from error

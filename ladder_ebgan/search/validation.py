@@ -1,0 +1,44 @@
+"""The validation split: training images that no training of a search sees."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ladder_ebgan.data import Dataset
+from ladder_ebgan.data.subsets import labeled_order
+from ladder_ebgan.errors import UsageError
+
+SPLIT_SEED = 0  # one split for all searches of a data set, so that their errors can be compared
+
+
+def validation_split(dataset: Dataset, n_validation: int) -> Dataset:
+    """Return a data set whose test images are held out of the training images of `dataset`; its own are gone.
+
+    The classes are as even among them as they can be.
+
+    Args:
+        dataset: what there is.
+        n_validation: how many images to hold out.
+
+    Raises:
+        UsageError: too few images, or too few are left.
+    """
+    n_train, n_classes = len(dataset.train_labels), dataset.n_classes
+    if not n_classes <= n_validation <= n_train - n_classes:
+        raise UsageError(
+            f"{n_validation} validation images do not fit {dataset.name}: there must be at least {n_classes}, "
+            f"one for each class, and at most {n_train - n_classes} of its {n_train} training images"
+        )
+    order = labeled_order(dataset.train_labels, SPLIT_SEED, n_classes)
+    held_out, kept = np.sort(order[:n_validation]), np.sort(order[n_validation:])
+    missing = set(range(n_classes)) - set(dataset.train_labels[kept].tolist())
+    if missing:
+        which = dataset.classes[min(missing)]
+        raise UsageError(f"{n_validation} validation images are all there are of class {which!r}: hold out fewer")
+    return replace(
+        dataset,
+        train_images=dataset.train_images[kept],
+        train_labels=dataset.train_labels[kept],
+        test_images=dataset.train_images[held_out],
+        test_labels=dataset.train_labels[held_out],
+    )
