@@ -8,13 +8,14 @@ References:
     Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendix D
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ladder_ebgan import combinators
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 from ladder_ebgan.training import State
 
@@ -47,15 +48,16 @@ class Encoding(NamedTuple):
 
 
 class Combinator(nn.Module):
-    """The Gaussian denoising function, Eq. (2) of Rasmus et al. 2015."""
+    """The Gaussian denoising function, Eq. (2) of Rasmus et al. 2015; others are the engine's definitions."""
 
-    def __init__(self, n_units: int) -> None:
+    def __init__(self, n_units: int, kind: combinators.Combinator) -> None:
         super().__init__()
-        self.a = nn.Parameter(torch.zeros(10, n_units))
-        with torch.no_grad():
-            self.a[[1, 6]] = 1.0
+        self.kind = kind
+        self.a = nn.Parameter(combinators.initial_combinator(kind, [0], (), n_units).detach()[0, :, 0])
 
     def forward(self, z: Tensor, u: Tensor) -> Tensor:
+        if self.kind != "gaussian":
+            return combinators.combine(u[None], z[None], self.a[None, :, None], self.kind)[0]
         a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = self.a
         mu = a1 * torch.sigmoid(a2 * u + a3) + a4 * u + a5
         v = a6 * torch.sigmoid(a7 * u + a8) + a9 * u + a10
@@ -68,20 +70,20 @@ class Ladder(nn.Module):
         self,
         sizes: list[int],
         denoising_weights: list[float],
-        input_noise: float,
-        hidden_noise: float,
+        noise_stds: Sequence[float],
         softmax_gamma: bool,
+        combinator: combinators.Combinator,
     ) -> None:
         super().__init__()
         self.sizes, self.denoising_weights = sizes, denoising_weights
-        self.noise_stds = [input_noise] + [hidden_noise] * (len(sizes) - 1)
+        self.noise_stds = noise_stds
         self.top = len(sizes) - 1
         self.lowest = min((layer for layer, weight in enumerate(denoising_weights) if weight), default=self.top + 1)
         self.encoder = nn.ModuleList(_linear(n_in, n_out, n_in**-0.5) for n_in, n_out in pairwise(sizes))
         self.beta = nn.ParameterList(torch.zeros(n) for n in sizes[1:])
         self.gamma = nn.Parameter(torch.ones(sizes[-1])) if softmax_gamma else None
         decoded = range(self.lowest, self.top + 1)
-        self.combinator = nn.ModuleDict({str(layer): Combinator(sizes[layer]) for layer in decoded})
+        self.combinator = nn.ModuleDict({str(layer): Combinator(sizes[layer], combinator) for layer in decoded})
         self.decoder_weight = nn.ModuleDict(
             {
                 str(layer): _linear(sizes[layer + 1], sizes[layer], sizes[layer + 1] ** -0.5)
@@ -154,9 +156,9 @@ class Plain:
         self.ladder = Ladder(
             [n_features, *network.hidden_sizes, n_classes],
             settings.denoising_weights,
-            network.input_noise,
-            network.hidden_noise,
+            network.noise_stds,
             network.softmax_gamma,
+            network.combinator,
         ).to(images.device)
         self.optimizer = _adam(self.ladder, settings.learning_rate, recipe)
         self.generator: Generator | None = None

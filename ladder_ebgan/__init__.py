@@ -9,6 +9,25 @@ Losses return `[replicas]` and only the training loop sums them. The sum, never 
 weights then meets the loss of its own replica alone, and an element-wise optimiser keeps replicas independent.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ladder_ebgan._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from ladder_ebgan.estimators import EBGANLadderClassifier, LabeledStratifiedKFold, LadderClassifier
+
+__all__ = ["EBGANLadderClassifier", "LabeledStratifiedKFold", "LadderClassifier", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are first asked for: the command line starts without PyTorch."""
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from ladder_ebgan import estimators
+
+    return getattr(estimators, name)
+
+
+def __dir__() -> list[str]:
+    """Return the names that there are, the estimators among them."""
+    return sorted({*globals(), *__all__})

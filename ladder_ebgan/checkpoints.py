@@ -12,7 +12,7 @@ from torch import Tensor
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
-from ladder_ebgan.model_files import MODEL_FORMAT
+from ladder_ebgan.model_files import RUN_FORMAT
 from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
 
@@ -20,7 +20,7 @@ from ladder_ebgan.training import State
 def checkpoint_bytes(state: State, identity: dict[str, Any]) -> bytes:
     """Return everything that training needs to go on from `state`, as the bytes of a safetensors file."""
     metadata = {"step": state.step, "seconds": state.seconds, "group": identity}
-    return tensor_bytes(_state_tensors(state), "checkpoint", metadata)
+    return tensor_bytes(state_tensors(state), "checkpoint", metadata)
 
 
 def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
     Raises:
         UsageError: the file is damaged or not of this group.
     """
-    wanted, checkpoint = _state_tensors(state), _read(path, identity)
+    wanted, checkpoint = state_tensors(state), _read(path, identity)
     if {name: tensor.shape for name, tensor in wanted.items()} != {
         name: tensor.shape for name, tensor in checkpoint.tensors.items()
     }:
@@ -82,7 +82,7 @@ def checkpoint_step(path: Path) -> int:
 
 
 @torch.no_grad()
-def _state_tensors(state: State) -> dict[str, Tensor]:
+def state_tensors(state: State) -> dict[str, Tensor]:
     """Return the tensors of a state by name; writing into them changes the state."""
     tensors = {"diverged_step": state.diverged_step}
     for name, module, optimizer in (
@@ -99,19 +99,22 @@ def _state_tensors(state: State) -> dict[str, Tensor]:
                 moments["exp_avg_sq"] = torch.zeros_like(parameter)
             tensors[f"{name}.{key}"] = parameter.detach()
             tensors |= {f"{name}_adam.{key}.{moment}": value for moment, value in moments.items()}
+    if state.average is not None:
+        tensors |= {f"average.{key}": parameter for key, parameter in state.average.ladder.named_parameters()}
     return tensors
 
 
 def model_bytes(state: State, statistics: Statistics, replica: int, metadata: dict[str, Any]) -> bytes:
     """Return one replica's networks with their evaluation statistics, as the bytes of a safetensors file.
 
-    Parameters keep the replica axis, of length 1. `metadata` says what the model is; the format is added.
+    Weights are the averages, where there are any. Parameters keep the replica axis, of length 1. `metadata` says
+    what the model is; the format is added.
     """
     tensors = {
         name: tensor[replica : replica + 1]
-        for name, tensor in model_tensors(state.ladder, state.generator, statistics).items()
+        for name, tensor in model_tensors(state.evaluated, state.generator, statistics).items()
     }
-    return tensor_bytes(tensors, "model", {"format": MODEL_FORMAT, **metadata})
+    return tensor_bytes(tensors, "model", {"format": RUN_FORMAT, **metadata})
 
 
 def model_tensors(ladder: Ladder, generator: Generator | None, statistics: Statistics) -> dict[str, Tensor]:

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan.batches import BatchStream
+from ladder_ebgan.costs import Functions
 from ladder_ebgan.data import Dataset
+from ladder_ebgan.evaluation import labeled_calibration, unlabeled_calibration
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.training import Functions, State, initial_state
+from ladder_ebgan.training import State, initial_state
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,14 @@ class Engine:
         data = DeviceData(*(torch.from_numpy(array).to(resolved.device) for array in arrays))
         return cls(recipe, dataset, resolved, data, functions)
 
-    def initial_state(self, model: str, seeds: Sequence[int]) -> State:
-        """Build the networks and optimisers of a group of replicas, one for each seed."""
+    def initial_state(self, model: str, seeds: Sequence[int], recipes: Sequence[Recipe] | None = None) -> State:
+        """Build the networks and optimisers of a group of replicas, one for each seed.
+
+        With `recipes`, each replica has its own, as `training.initial_state` allows it.
+        """
         dataset, resolved = self.dataset, self.resolved
         return initial_state(
-            *(self.recipe, model, seeds, dataset.n_features, dataset.n_classes),
+            *(recipes or self.recipe, model, seeds, dataset.n_features, dataset.n_classes),
             resolved.device,
             resolved.product_dtype,
             self.functions,
@@ -64,3 +69,15 @@ class Engine:
             state.generator.sizes[0] if state.generator else None,
             self.functions.normal,
         )
+
+    def calibration(
+        self, subsets: Sequence[np.ndarray], seeds: Sequence[int], at_most: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the minibatches that calibrate the evaluation statistics: index and weight.
+
+        At most `at_most` of unlabelled images; all of the labelled ones.
+        """
+        batch_size = self.recipe.training.batch_size
+        if self.recipe.network.evaluation_statistics == "labeled":
+            return labeled_calibration(subsets, batch_size)
+        return unlabeled_calibration(len(self.data.train_images), seeds, batch_size, at_most)

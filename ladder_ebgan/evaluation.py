@@ -99,12 +99,36 @@ def clean_energies(ladder: Ladder, statistics: Statistics, images: Tensor) -> Te
     Arguments are those of `class_probabilities`; the statistics must have the decoder's, and the ladder a decoder
     down to layer 0.
     """
-    found = []
+    parts = [
+        reconstruction_energy(_reconstruction(ladder, statistics, part), part) for part in _parts(ladder, images)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+@torch.no_grad()
+def clean_reconstructions(ladder: Ladder, statistics: Statistics, images: Tensor) -> Tensor:
+    """Return what the decoder makes of each image in the clean pass `[replicas, n_images, features]`.
+
+    Arguments are those of `clean_energies`.
+    """
+    return torch.cat([_reconstruction(ladder, statistics, part) for part in _parts(ladder, images)], dim=1)
+
+
+def _reconstruction(ladder: Ladder, statistics: Statistics, images: Tensor) -> Tensor:
+    encoding = ladder.encode(images, statistics=statistics)
+    return ladder.decode(encoding.z, encoding.logits, statistics)[0]
+
+
+@torch.no_grad()
+def top_features(ladder: Ladder, statistics: Statistics, images: Tensor) -> Tensor:
+    """Return the last hidden layer of the clean pass `[replicas, n_images, units]`, after its ReLU.
+
+    Arguments are those of `class_probabilities`.
+    """
+    parts = []
     for part in _parts(ladder, images):
-        encoding = ladder.encode(part, statistics=statistics)
-        reconstruction = ladder.decode(encoding.z, encoding.logits, statistics)[0]
-        found.append(reconstruction_energy(reconstruction, part))
-    return torch.cat(found, dim=1)
+        parts.append(torch.relu(ladder.encode(part, statistics=statistics).z[-2] + ladder.beta[-2]))
+    return torch.cat(parts, dim=1)
 
 
 def _parts(ladder: Ladder, images: Tensor) -> Sequence[Tensor]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from ladder_ebgan.combinators import N_PARAMETERS
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 
 ADAM_PASSES = 7  # reads parameter, gradient and both averages; writes parameter and both averages
@@ -86,7 +87,9 @@ def step_work(recipe: Recipe, model: str, adversarial: bool, n_features: int, n_
         found.update(_products(rows, n_in, n_out, to_input=layer > 1))
     for n_in, n_out in decoder:
         found.update(_products(batch + generated_rows, n_in, n_out))
-    n_units, n_parameters = sum(sizes), _ladder_parameters(sizes, weighted, recipe.network.softmax_gamma)
+    network = recipe.network
+    n_units = sum(sizes)
+    n_parameters = _ladder_parameters(sizes, weighted, network.softmax_gamma, N_PARAMETERS[network.combinator])
     n_normals = (corrupted_rows + generated_rows) * n_units
     if adversarial:
         assert isinstance(settings, EBGANLadderSettings)
@@ -111,10 +114,10 @@ def _products(rows: int, n_in: int, n_out: int, to_weight: bool = True, to_input
         yield Product("input gradient", rows, n_out, n_in)
 
 
-def _ladder_parameters(sizes: Sequence[int], weighted: Sequence[int], softmax_gamma: bool) -> int:
-    """Return the number of weights, shifts, ten numbers a unit of each decoded layer, and scales."""
+def _ladder_parameters(sizes: Sequence[int], weighted: Sequence[int], softmax_gamma: bool, per_unit: int) -> int:
+    """Return the number of weights, shifts, `per_unit` numbers for each decoded unit, and scales."""
     lowest = min(weighted, default=len(sizes))
     pairs = list(pairwise(sizes))
     encoder = sum(n_in * n_out + n_out for n_in, n_out in pairs)
-    decoder = sum(n_in * n_out for n_in, n_out in pairs[lowest:]) + 10 * sum(sizes[lowest:])
+    decoder = sum(n_in * n_out for n_in, n_out in pairs[lowest:]) + per_unit * sum(sizes[lowest:])
     return encoder + decoder + (sizes[-1] if softmax_gamma else 0)

@@ -1,14 +1,15 @@
-"""The fully connected generator: latents in, images in [0, 1] out.
+"""The fully connected generator: latents in, images in [0, 1] out, or features of any size.
 
 Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendices C and D:
 ReLU, batch normalisation after every weight layer but the last, weights from N(0, 0.02), biases 0.
 
-Differs: the output is a sigmoid, since the ladder reads pixels in [0, 1]; normalisation has a shift and no scale,
-as appendix D has it for this model.
+Differs: the output is a sigmoid, since the ladder reads pixels in [0, 1], or linear, for features that are not
+pixels; normalisation has a shift and no scale, as appendix D has it for this model.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class Generator(nn.Module):
         weight_std: standard deviation of the initial weights.
         product_dtype: precision of matrix products.
         functions: how the element-wise parts are computed.
+        output: what the last layer ends in.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Generator(nn.Module):
         weight_std: float,
         product_dtype: torch.dtype = torch.float32,
         functions: LayerFunctions = LayerFunctions(),  # noqa: B008
+        output: Literal["sigmoid", "linear"] = "sigmoid",
     ) -> None:
         super().__init__()
         self.functions = functions
+        self.output = output
         self.sizes = tuple(sizes)
         self.product_dtype = product_dtype
         pairs = list(pairwise(sizes))
@@ -57,6 +61,6 @@ class Generator(nn.Module):
         for layer, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True), start=1):
             z = replica_matmul(h, weight, self.product_dtype)
             if layer == len(self.weight):
-                return torch.sigmoid(z + bias)
+                return torch.sigmoid(z + bias) if self.output == "sigmoid" else z + bias
             h, _ = self.functions.noisy_layer(z, None, 0.0, bias, 1, True)
         raise AssertionError("a generator has at least one layer")

@@ -17,8 +17,6 @@ from ladder_ebgan.evaluation import (
     calibrate,
     class_probabilities,
     error_percent,
-    labeled_calibration,
-    unlabeled_calibration,
     unlabeled_sample,
 )
 from ladder_ebgan.ladder import Statistics
@@ -125,7 +123,7 @@ class GroupJob:
     def finish(self) -> list[Result]:
         """Evaluate on the test images, for the first and only time, and store everything that stays."""
         statistics = self._evaluation_statistics()
-        probabilities = class_probabilities(self.state.ladder, statistics, self.data.test_images)
+        probabilities = class_probabilities(self.state.evaluated, statistics, self.data.test_images)
         errors = error_percent(probabilities, self.data.test_labels).tolist()
         generated = self._generated_images()
         results = []
@@ -147,18 +145,11 @@ class GroupJob:
 
     def _evaluation_statistics(self) -> Statistics:
         images = self.data.train_images
-        return calibrate(self.state.ladder, images, *self.calibration(at_most=len(images)), with_decoder=True)
+        return calibrate(self.state.evaluated, images, *self.calibration(at_most=len(images)), with_decoder=True)
 
     def calibration(self, at_most: int) -> tuple[Tensor, Tensor]:
-        """Return the minibatches that calibrate the evaluation statistics: index and weight.
-
-        At most `at_most` of unlabelled images; all of the labelled ones.
-        """
-        recipe = self.engine.recipe
-        batch_size = recipe.training.batch_size
-        if recipe.network.evaluation_statistics == "labeled":
-            return labeled_calibration(self.subsets, batch_size)
-        return unlabeled_calibration(len(self.data.train_images), self.seeds, batch_size, at_most)
+        """Return the minibatches that calibrate the evaluation statistics: `Engine.calibration`."""
+        return self.engine.calibration(self.subsets, self.seeds, at_most)
 
     @torch.no_grad()
     def _generated_images(self) -> np.ndarray | None:
@@ -173,7 +164,7 @@ class GroupJob:
             ]
         )
         images = self.state.generator(torch.from_numpy(latents).to(self.resolved.device))
-        pixels = (255 * images[:, :GENERATED_IMAGES]).nan_to_num().round().to(torch.uint8)
+        pixels = (255 * images[:, :GENERATED_IMAGES].clamp(0, 1)).nan_to_num().round().to(torch.uint8)
         return np.asarray(pixels.cpu())
 
     def _result(self, r: int, replica: Replica, error: float) -> Result:
@@ -256,7 +247,7 @@ class CurveSample:
         ]
 
     def _errors(self) -> Tensor:
-        ladder, data = self.job.state.ladder, self.job.data
+        ladder, data = self.job.state.evaluated, self.job.data
         statistics = calibrate(ladder, data.train_images, *self.calibration)
         probabilities = class_probabilities(ladder, statistics, data.train_images[self.index])
         return error_percent(probabilities, data.train_labels[self.index], self.sizes)

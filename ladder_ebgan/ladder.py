@@ -15,16 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import (
-    LayerFunctions,
-    combine,
-    initial_combinator,
-    initial_weight,
-    normalize,
-    replica_matmul,
-)
+from ladder_ebgan.combinators import Combinator, combine, initial_combinator
+from ladder_ebgan.layers import LayerFunctions, initial_weight, normalize, replica_matmul
 
-ENCODER_KEY, DECODER_KEY = 0, 1  # parts of the key of a weight's random stream
+ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 2  # parts of the key of a weight's random stream
 
 
 class Encoding(NamedTuple):
@@ -50,11 +44,13 @@ class Ladder(nn.Module):
         seeds: one a replica; the initial weights of a replica come from its own seed.
         sizes: units of the layers 0..L, classes last.
         denoising_weights: one a layer 0..L, multiplying the mean square over units and examples.
-        input_noise, hidden_noise: standard deviation of the corruption of layer 0 and of layers 1..L.
+        input_noise: standard deviation of the corruption of layer 0.
+        hidden_noise: that of layers 1..L, one number for all or one for each.
         softmax_gamma: whether the layer under the softmax has a learned scale, as Rasmus et al. have it and the
             ladder of Zhao et al. 2017 (appendix D) has not.
         product_dtype: precision of matrix products, but for the small one under the softmax: float32.
         functions: how the element-wise parts are computed.
+        combinator: what makes z_hat of u and z.
     """
 
     def __init__(
@@ -63,19 +59,22 @@ class Ladder(nn.Module):
         sizes: Sequence[int],
         denoising_weights: Sequence[float],
         input_noise: float,
-        hidden_noise: float,
+        hidden_noise: float | Sequence[float],
         softmax_gamma: bool = True,
         product_dtype: torch.dtype = torch.float32,
         functions: LayerFunctions = LayerFunctions(),  # noqa: B008
+        combinator: Combinator = "gaussian",
     ) -> None:
         super().__init__()
-        self.functions = functions
+        self.functions, self.combinator_kind = functions, combinator
         self.sizes = tuple(sizes)
-        self.denoising_weights = tuple(denoising_weights)
-        self.noise_stds = (input_noise, *[hidden_noise] * (len(sizes) - 1))
+        # One number a layer, or `[replicas]` where they differ; which layers have a weight is the same for all.
+        self.denoising_weights: tuple[Tensor | float, ...] = tuple(denoising_weights)
+        of_hidden = hidden_noise if isinstance(hidden_noise, Sequence) else [hidden_noise] * (len(sizes) - 1)
+        self.noise_stds: tuple[Tensor | float, ...] = (input_noise, *of_hidden)
         self.product_dtype = product_dtype
         replicas, top = len(seeds), len(sizes) - 1
-        weighted = [layer for layer, weight in enumerate(denoising_weights) if weight > 0]
+        self.weighted = weighted = {layer for layer, weight in enumerate(denoising_weights) if weight > 0}
         self.lowest_decoded = min(weighted, default=top + 1)
         self.needs_clean_pass = any(layer > 0 for layer in weighted)
 
@@ -88,7 +87,10 @@ class Ladder(nn.Module):
         self.gamma = nn.Parameter(torch.ones(replicas, 1, sizes[-1])) if softmax_gamma else None
         decoded = range(self.lowest_decoded, top + 1)
         self.combinator = nn.ParameterDict(
-            {str(layer): initial_combinator(replicas, sizes[layer]) for layer in decoded}
+            {
+                str(layer): initial_combinator(combinator, seeds, (COMBINATOR_KEY, layer), sizes[layer])
+                for layer in decoded
+            }
         )
         self.decoder_weight = nn.ParameterDict(
             {
@@ -115,21 +117,30 @@ class Ladder(nn.Module):
             groups: equal consecutive parts of the batch that are normalised separately.
             statistics: fixed statistics for evaluation; None normalises by those of the batch.
         """
-        noises = [None] * len(self.sizes) if noise is None else list(noise.split(self.sizes, dim=-1))
-        h = x if noises[0] is None else torch.add(x, noises[0], alpha=self.noise_stds[0])
+        noises, noise_stds = self._noise_of_layers(noise)
+        h = x if noises[0] is None else torch.add(x, noises[0], alpha=noise_stds[0])
         zs, zs_pre = [h.unflatten(1, (groups, -1))[:, -1]], []
         for layer, (weight, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
             relu = layer < len(self.encoder)
             z_pre = replica_matmul(h, weight, self.product_dtype if relu else torch.float32)
             if statistics is None:
-                noise_std = self.noise_stds[layer]
-                h, z = self.functions.noisy_layer(z_pre, noises[layer], noise_std, beta, groups, relu)
+                h, z = self.functions.noisy_layer(z_pre, noises[layer], noise_stds[layer], beta, groups, relu)
             else:
                 z = normalize(z_pre, statistics.means[layer - 1], statistics.variances[layer - 1])
                 h = torch.relu(z + beta) if relu else z + beta
             zs.append(z)
             zs_pre.append(z_pre)
         return Encoding(zs, zs_pre, h if self.gamma is None else h * self.gamma)
+
+    def _noise_of_layers(self, noise: Tensor | None) -> tuple[list[Tensor | None], list[float]]:
+        """Return each layer's part of the noise, and the number to multiply it by; None in a clean pass."""
+        if noise is None:
+            return [None] * len(self.sizes), [0.0] * len(self.sizes)
+        parts: list[Tensor | None] = [
+            part * std[:, None, None] if isinstance(std, Tensor) else part  # one a replica, or one
+            for part, std in zip(noise.split(self.sizes, dim=-1), self.noise_stds, strict=True)
+        ]
+        return parts, [1.0 if isinstance(std, Tensor) else std for std in self.noise_stds]
 
     def decode(
         self, z: Sequence[Tensor], logits: Tensor, statistics: Statistics | None = None
@@ -149,14 +160,14 @@ class Ladder(nn.Module):
         z_hat: dict[int, Tensor] = {}
         for layer in range(top, self.lowest_decoded - 1, -1):
             u_pre, a = self.vertical_signal(layer, z_hat, logits), self.combinator[str(layer)]
-            has_cost = self.denoising_weights[layer] > 0
+            has_cost = layer in self.weighted
             dtype = torch.float32 if has_cost or layer == top else self.product_dtype
             if statistics is None:
-                z_hat[layer] = self.functions.denoise(u_pre, z[layer], a, dtype)
+                z_hat[layer] = self.functions.denoise(u_pre, z[layer], a, dtype, self.combinator_kind)
             else:
                 assert statistics.decoder is not None
                 u = normalize(u_pre.to(torch.float32), *statistics.decoder[layer])
-                z_hat[layer] = combine(u, z[layer], a).to(dtype)
+                z_hat[layer] = combine(u, z[layer], a, self.combinator_kind).to(dtype)
         return z_hat
 
     def vertical_signal(self, layer: int, z_hat: dict[int, Tensor], logits: Tensor) -> Tensor:

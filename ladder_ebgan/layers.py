@@ -1,4 +1,4 @@
-"""Layers with a replica axis: linear maps, batch normalisation, the Gaussian combinator, initialisation.
+"""Layers with a replica axis: linear maps, batch normalisation, denoising, initialisation.
 
 Everything has the shape `[replicas, batch, features]`.
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ladder_ebgan.combinators import Combinator, combine
 from ladder_ebgan.processor import multiplies_bfloat16
 from ladder_ebgan.streams import Stream, stream_generator
 
@@ -91,37 +92,19 @@ def noisy_layer(
     return h.to(z_pre.dtype), z.unflatten(-2, (groups, -1))[:, -1]
 
 
-def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
-    """The ladder's Gaussian denoising function, with ten parameters a unit, of the normalised u.
+def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian") -> Tensor:
+    """The ladder's denoising function of the normalised u: z_hat = g(z, u), u = BN(u_pre).
 
-        mu(u) = a1 sigmoid(a2 u + a3) + a4 u + a5
-        v(u)  = a6 sigmoid(a7 u + a8) + a9 u + a10
-        z_hat = (z - mu(u)) v(u) + mu(u)
-
-    Rasmus et al. 2015, Eq. (2), with u = BN(u_pre).
+    Rasmus et al. 2015, algorithm 1, lines 14 to 17; `combinators` has what g can be.
 
     Args:
         u_pre: the vertical signal before normalisation `[replicas, batch, features]`, in its own precision.
         z: the lateral one, corrupted.
-        a: `[replicas, 10, 1, features]`.
+        a: parameters of the combinator `[replicas, parameters, 1, features]`.
         dtype: precision of the result.
+        combinator: the function g.
     """
-    return combine(batch_normalize(u_pre.to(torch.float32)), z, a).to(dtype)
-
-
-def combine(u: Tensor, z: Tensor, a: Tensor) -> Tensor:
-    """Return `z_hat` of `denoise` for a vertical signal `u` that is normalised already."""
-    a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = a.unbind(dim=1)  # [replicas, 1, features]
-    mu = torch.addcmul(torch.addcmul(a5, a4, u), a1, torch.sigmoid(torch.addcmul(a3, a2, u)))
-    v = torch.addcmul(torch.addcmul(a10, a9, u), a6, torch.sigmoid(torch.addcmul(a8, a7, u)))
-    return torch.addcmul(mu, z - mu, v)
-
-
-def initial_combinator(replicas: int, features: int) -> nn.Parameter:
-    """Return the parameters `[replicas, 10, 1, features]` of `denoise`: a2 = a7 = 1 and the rest 0: z_hat = 0."""
-    a = torch.zeros(replicas, 10, 1, features)
-    a[:, [1, 6]] = 1.0
-    return nn.Parameter(a)
+    return combine(batch_normalize(u_pre.to(torch.float32)), z, a, combinator).to(dtype)
 
 
 def initial_weight(
@@ -139,4 +122,4 @@ class LayerFunctions(NamedTuple):
     """The element-wise parts of a network: as defined here, or as one kernel each that computes the same."""
 
     noisy_layer: Callable[[Tensor, Tensor | None, float, Tensor, int, bool], tuple[Tensor, Tensor]] = noisy_layer
-    denoise: Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor] = denoise
+    denoise: Callable[[Tensor, Tensor, Tensor, torch.dtype, Combinator], Tensor] = denoise

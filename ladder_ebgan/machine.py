@@ -4,6 +4,8 @@ import ctypes
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -175,13 +177,38 @@ def resolve_processes(n_processes: int | None, device: torch.device) -> int:
 
 def apply(resolved: Resolved) -> None:
     """Set the process up as resolved."""
+    _set_up_torch(resolved)
+    if resolved.device.type == "cuda":
+        torch.cuda.set_device(resolved.device.index or 0)
+    _keep_freed_memory()
+
+
+@contextmanager
+def applied(resolved: Resolved) -> Iterator[None]:
+    """Set PyTorch up as resolved inside somebody else's process, and leave it as it was."""
+    products = torch.backends.cuda.matmul
+    n_threads, tf32 = torch.get_num_threads(), products.allow_tf32
+    bf16, flushes = products.allow_bf16_reduced_precision_reduction, _flushes_denormals()
+    _set_up_torch(resolved)
+    try:
+        with torch.cuda.device(resolved.device) if resolved.device.type == "cuda" else nullcontext():
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
+        torch.set_flush_denormal(flushes)
+        products.allow_tf32, products.allow_bf16_reduced_precision_reduction = tf32, bf16
+
+
+def _set_up_torch(resolved: Resolved) -> None:
     torch.set_num_threads(resolved.n_threads)
     torch.set_flush_denormal(True)  # Adam's averages of dead pixels decay into denormals, which are slow
     torch.backends.cuda.matmul.allow_tf32 = resolved.precision == "tf32"
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False  # sums run in float32
-    if resolved.device.type == "cuda":
-        torch.cuda.set_device(resolved.device.index or 0)
-    _keep_freed_memory()
+
+
+def _flushes_denormals() -> bool:
+    """Return whether this thread takes denormal numbers for 0, which PyTorch sets and does not tell."""
+    return not torch.tensor([1e-40]).mul(1).any()
 
 
 def _keep_freed_memory() -> None:

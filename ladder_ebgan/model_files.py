@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, parse_recipe
 
-MODEL_FORMAT = 2  # of a model file: 1 had no number, and no statistics of the decoder
+MODEL_FORMAT = 3  # of a model file: 1 had no number, and no statistics of the decoder; 3 is what estimators save
+RUN_FORMAT = 2  # of those in a run folder, one replica each
 
 Size = Annotated[int, Field(gt=0)]
 
@@ -41,6 +42,15 @@ class Metadata(BaseModel):
     precision: Literal["float32", "tf32", "bfloat16"]
     classes: list[int | str] = Field(min_length=2)
     image_shape: list[Size] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = []  # of the replicas of a file with several
+    inputs: Literal["pixels", "features"] = "pixels"  # in [0, 1], or any numbers
+    scaled: bool = False  # whether it holds means and deviations that inputs are brought to 0 and 1 with
+    estimator: dict[str, Any] | None = None  # what the estimator that saved it knows beside
+
+    @property
+    def replica_seeds(self) -> tuple[int, ...]:
+        """The seed of each replica in the file."""
+        return tuple(self.seeds) or (self.seed,)
 
     @property
     def kind(self) -> tuple[str, int]:

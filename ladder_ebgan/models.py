@@ -1,27 +1,31 @@
 """Trained models loaded from their files, several seeds as one batched model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from ladder_ebgan.checkpoints import model_tensors
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.folders import first_difference
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.machine import PRODUCT_DTYPES
-from ladder_ebgan.model_files import ModelFile, first_line, in_words
+from ladder_ebgan.model_files import Metadata, ModelFile, first_line, in_words
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
-from ladder_ebgan.runs import first_difference
+from ladder_ebgan.scaling import Scaling
 from ladder_ebgan.tensor_files import read_tensors
 from ladder_ebgan.training import initial_state
 
 SHARED = {"format", "model", "labels", "data", "recipe", "precision", "classes", "image_shape"}  # by an ensemble
+SHARED |= {"inputs", "scaled"}
+SCALING = ("inputs.mean", "inputs.scale")  # names of what a Scaling is made of
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class TrainedModel:
     classes: tuple[int | str, ...]
     image_shape: tuple[int, ...]
     recipe: Recipe
+    metadata: Metadata  # what its file says, or the first of its files
+    scaling: Scaling | None = None  # of its inputs
 
     @property
     def description(self) -> str:
@@ -66,29 +72,70 @@ def load(files: Sequence[ModelFile], device: torch.device) -> TrainedModel:
         UsageError: a file is damaged, contradicts its metadata, or was trained otherwise than the first.
     """
     _refuse_different_training(files)
-    metadata, recipe, tensors = files[0].metadata, files[0].recipe, [_read_tensors(file) for file in files]
-    seeds, n_features = tuple(file.metadata.seed for file in files), math.prod(metadata.image_shape)
-    dtype = PRODUCT_DTYPES[metadata.precision]
-    state = initial_state(recipe, metadata.model, seeds, n_features, len(metadata.classes), device, dtype)
-    statistics = _blank_statistics(state.ladder, with_decoder=metadata.format > 1)
-    wanted = model_tensors(state.ladder, state.generator, statistics)
+    tensors = [_read_tensors(file) for file in files]
+    metadata, recipe = files[0].metadata, files[0].recipe
+    model = _blank(metadata, recipe, [seed for file in files for seed in file.metadata.replica_seeds], device)
+    wanted = trained_tensors(model)
     for file, held in zip(files, tensors, strict=True):
-        _check_shapes(file.path, held, {name: (1, *tensor.shape[1:]) for name, tensor in wanted.items()})
+        n_replicas = len(file.metadata.replica_seeds)
+        _check_shapes(
+            file.path,
+            held,
+            {
+                name: tuple(tensor.shape) if name in SCALING else (n_replicas, *tensor.shape[1:])
+                for name, tensor in wanted.items()
+            },
+        )
         if held.keys() > wanted.keys():
             extra = min(held.keys() - wanted.keys())
             raise UsageError(f"the model file '{file.path}' contradicts its metadata: it should have no {extra}")
-    for name, tensor in wanted.items():
-        tensor.requires_grad_(False).copy_(torch.cat([held[name] for held in tensors]))
+    first = tensors[0]
+    return _written(
+        model, {n: first[n] if n in SCALING else torch.cat([held[n] for held in tensors]) for n in wanted}
+    )
+
+
+def assemble(
+    metadata: Metadata, recipe: Recipe, tensors: Mapping[str, Tensor], device: torch.device
+) -> TrainedModel:
+    """Return the model of one file's metadata and tensors, without the file."""
+    return _written(_blank(metadata, recipe, metadata.replica_seeds, device), tensors)
+
+
+def trained_tensors(model: TrainedModel) -> dict[str, Tensor]:
+    """Return all that the file of a model holds, by its name there; the networks are shared, not copied."""
+    tensors = model_tensors(model.ladder, model.generator, model.statistics)
+    if model.scaling is not None:
+        arrays = (model.scaling.mean, model.scaling.scale)
+        tensors |= {name: torch.from_numpy(array) for name, array in zip(SCALING, arrays, strict=True)}
+    return tensors
+
+
+@torch.no_grad()
+def _written(model: TrainedModel, tensors: Mapping[str, Tensor]) -> TrainedModel:
+    """Write tensors into a model."""
+    for name, tensor in trained_tensors(model).items():
+        tensor.requires_grad_(False).copy_(tensors[name])
+    return model
+
+
+def _blank(metadata: Metadata, recipe: Recipe, seeds: Sequence[int], device: torch.device) -> TrainedModel:
+    """Return a model to be written into."""
+    n_features, dtype = math.prod(metadata.image_shape), PRODUCT_DTYPES[metadata.precision]
+    state = initial_state(recipe, metadata.model, seeds, n_features, len(metadata.classes), device, dtype)
+    statistics = _blank_statistics(state.ladder, with_decoder=metadata.format > 1)
     return TrainedModel(
         metadata.model,
         metadata.labels,
-        seeds,
+        tuple(seeds),
         state.ladder,
         statistics,
         state.generator,
         tuple(metadata.classes),
         tuple(metadata.image_shape),
         recipe,
+        metadata,
+        Scaling(np.zeros(n_features), np.ones(n_features)) if metadata.scaled else None,
     )
 
 
@@ -109,7 +156,7 @@ def _read_tensors(file: ModelFile) -> dict[str, Tensor]:
         raise UsageError(f"the model file '{file.path}' is damaged ({first_line(error)})") from error
     for name, tensor in tensors.items():
         if (
-            tensor.dtype != torch.float32
+            tensor.dtype != (torch.float64 if name in SCALING else torch.float32)
             or not tensor.isfinite().all()
             or ("variance" in name and tensor.min() < 0)
         ):
@@ -126,8 +173,11 @@ def _weight_shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
     if isinstance(settings, EBGANLadderSettings):
         options = settings.generator
         sizes["generator.weight"] = [options.latent_size, *options.hidden_sizes, n_features]
+    n_replicas = len(metadata.replica_seeds)
     return {
-        f"{name}.{layer}": (1, *pair) for name, units in sizes.items() for layer, pair in enumerate(pairwise(units))
+        f"{name}.{layer}": (n_replicas, *pair)
+        for name, units in sizes.items()
+        for layer, pair in enumerate(pairwise(units))
     }
 
 

@@ -28,13 +28,15 @@ class Predictions:
         return None if self.energies_of_models is None else np.asarray(self.energies_of_models.mean(axis=0))
 
 
-def predict(model: TrainedModel, pixels: NDArray[np.float32]) -> Predictions:
-    """Return what the models say of images `[n, features]`.
+def predict(model: TrainedModel, pixels: NDArray[np.floating]) -> Predictions:
+    """Return what the models say of images `[n, features]`, or of other features in their own units.
 
     Both come from the clean pass, without noise and with fixed statistics: what is said of an image does not depend
-    on the images beside it. The energy is the squared reconstruction error of the pixels, summed over them.
+    on the images beside it. The energy is the squared reconstruction error of the pixels, or of scaled features,
+    summed over them.
     """
-    images = torch.from_numpy(pixels).to(model.device)
+    scaled = pixels.astype(np.float32, copy=False) if model.scaling is None else model.scaling.apply(pixels)
+    images = torch.from_numpy(scaled).to(model.device)
     probabilities = class_probabilities(model.ladder, model.statistics, images)
     energies = None if model.why_no_energy else clean_energies(model.ladder, model.statistics, images)
     return Predictions(probabilities.cpu().numpy(), None if energies is None else energies.cpu().numpy())

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ladder_ebgan import capture
 from ladder_ebgan.batches import NormalStream
+from ladder_ebgan.costs import Functions
 from ladder_ebgan.floor import Product
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.streams import Stream
 from ladder_ebgan.timing import seconds_per_call
-from ladder_ebgan.training import Functions
 
 SAMPLE_SECONDS = 0.002  # a sample has as many calls as fill this
 WARM_UP_CALLS = {"cpu": 1, "cuda": capture.WARM_UP_STEPS + 1}  # of a graph: before it is recorded, and then

@@ -1,20 +1,27 @@
 """The recipe of an experiment: what a TOML file may say, how it is read, overridden, checked and written back."""
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.recipe_files import recipe_text, suggestion
 
-RECIPES_PACKAGE = "ladder_ebgan_recipes"
-MAX_BYTES = 100_000  # of a recipe's file; they have two thousand
 NESTED = "it is nested too deeply, or has text that is not Unicode"
 
 
@@ -36,6 +43,13 @@ class Section(BaseModel):
     """A table of the TOML file; unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    added: ClassVar[dict[str, Any]] = {}  # keys that earlier versions did not know, and what was done without them
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is as it was before there was a key for it: recipes, folders and models of then go on."""
+        table: dict[str, Any] = serialize(self)
+        return {key: value for key, value in table.items() if key not in self.added or value != self.added[key]}
 
 
 class Network(Section):
@@ -43,9 +57,35 @@ class Network(Section):
 
     hidden_sizes: list[Size] = Field(min_length=1, max_length=100)  # between the pixels and the classes
     input_noise: NonNegative  # standard deviations
-    hidden_noise: NonNegative
+    hidden_noise: float | list[float]  # of all layers above the input, or of each: the hidden ones, the classes
+    combinator: Literal["gaussian", "vanilla", "amlp"] = "gaussian"  # the denoising function, see combinators.py
     softmax_gamma: bool  # a learned scale under the softmax: Rasmus et al. have it, Zhao et al. have not
     evaluation_statistics: Literal["labeled", "unlabeled"]  # images that calibrate the normalisation
+    added = {"combinator": "gaussian"}
+
+    @property
+    def noise_stds(self) -> tuple[float, ...]:
+        """Standard deviation of the corruption of the layers 0..L."""
+        above = self.hidden_noise
+        return (self.input_noise, *(above if isinstance(above, list) else [above] * (len(self.hidden_sizes) + 1)))
+
+    @field_validator("hidden_noise", mode="plain")
+    @classmethod
+    def _number_or_list(cls, value: Any) -> float | list[float]:
+        """Check it as what it looks like: of a union, messages would name both."""
+        kind: Any = list[NonNegative] if isinstance(value, list) else NonNegative
+        checked: float | list[float] = TypeAdapter(kind, config=cls.model_config).validate_python(value)
+        return checked
+
+    @model_validator(mode="after")
+    def _noise_of_each_layer(self) -> Self:
+        n_above = len(self.hidden_sizes) + 1
+        if isinstance(self.hidden_noise, list) and len(self.hidden_noise) != n_above:
+            raise ValueError(
+                f"hidden_noise has {len(self.hidden_noise)} numbers, but needs one for all layers above the input, "
+                f"or {n_above}: for each of the {n_above - 1} hidden ones, and for the classes"
+            )
+        return self
 
 
 class Training(Section):
@@ -56,6 +96,8 @@ class Training(Section):
     adam_beta2: Share
     adam_epsilon: Rate
     curve_every_steps: Positive  # distance of the points of the learning curves
+    averaging_decay: Share = 0.0  # of the average of a ladder's weights that is evaluated in their place; 0: none
+    added = {"averaging_decay": 0.0}
 
 
 class LadderSettings(Section):
@@ -99,6 +141,8 @@ class GeneratorSettings(Section):
     latent_size: Size
     weight_std: Rate
     learning_rate: Rate
+    output: Literal["sigmoid", "linear"] = "sigmoid"  # pixels in [0, 1], or any numbers
+    added = {"output": "sigmoid"}
 
 
 class EBGANLadderSettings(LadderSettings):
@@ -164,38 +208,6 @@ class Recipe(Section):
         return self.model_dump(by_alias=True, exclude={"labels", "n_seeds"})
 
 
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    files = resources.files(RECIPES_PACKAGE).iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
-
-
-def recipe_text(name_or_path: str) -> str:
-    """Return the TOML text of a packaged recipe or of a file."""
-    if name_or_path in recipe_names():
-        return (resources.files(RECIPES_PACKAGE) / f"{name_or_path}.toml").read_text(encoding="utf-8")
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        raise UsageError(
-            f"unknown recipe '{name_or_path}'{_suggestion(name_or_path, recipe_names())}: "
-            f"the recipes are {', '.join(recipe_names())}; a recipe of your own is a file that ends in .toml"
-        )
-    try:
-        size = path.stat().st_size
-        if path.is_file() and size <= MAX_BYTES:
-            return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, or bytes that are no text
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"cannot read the recipe {path}: {reason}") from error
-    what = f"has {size:,} bytes" if path.is_file() else "is not a file"  # but a folder, or a device without an end
-    raise UsageError(f"the recipe {path} {what}: a recipe is a TOML file of at most {MAX_BYTES:,} bytes")
-
-
-def recipe_summary(name: str) -> str:
-    """Return the first line of a recipe's header."""
-    return recipe_text(name).partition("\n")[0].lstrip("# ")
-
-
 def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe by name or path, apply overrides such as `ladder.n_steps=1000`, and check it all.
 
@@ -217,7 +229,7 @@ def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate_json(json.dumps(tables))
     except ValidationError as error:
-        raise UsageError(f"{source}: {_first_problem(error)}") from error
+        raise UsageError(f"{source}: {first_problem(error)}") from error
     except (TypeError, ValueError) as error:
         raise UsageError(f"{source}: dates are not allowed in a recipe, nor numbers that long") from error
     except RecursionError as error:
@@ -244,24 +256,32 @@ def _apply(tables: dict[str, Any], override: str) -> None:
         parsed = {}
     value = parsed["value"] if parsed.keys() == {"value"} else text.strip()  # a bare word is a string
     *parents, last = key.strip().split(".")
-    table = tables
+    table: Any = tables
     for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
+        table = table[_index(parent, table, override)] if isinstance(table, list) else table.setdefault(parent, {})
+        if not isinstance(table, dict | list):
             raise UsageError(f"--set {override}: '{parent}' is not a section of the recipe")
-    table[last] = value
+    table[_index(last, table, override) if isinstance(table, list) else last] = value
 
 
-def _first_problem(error: ValidationError) -> str:
+def _index(part: str, numbers: list[Any], override: str) -> int:
+    """Return the place in a list that a part of a key names, counted from 0, as in `margin.values.0`."""
+    if not part.isdecimal() or int(part) >= len(numbers):
+        raise UsageError(f"--set {override}: '{part}' is no place in a list of {len(numbers)}, counted from 0")
+    return int(part)
+
+
+def first_problem(error: ValidationError, schema: type[BaseModel] | None = None) -> str:
+    """Return in words what is wrong first with a recipe, or with what `schema` describes."""
     # A key that is misspelt is also one that is missing, and its name tells more.
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "json_invalid":
         return NESTED
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1])
-        suggestion = _suggestion(str(problem["loc"][-1]), known)
-        return f"unknown key '{path}'{suggestion}: known there are {', '.join(known)}"
+        known = _known_keys(problem["loc"][:-1], schema or Recipe)
+        guess = suggestion(str(problem["loc"][-1]), known)
+        return f"unknown key '{path}'{guess}" + (f": known there are {', '.join(known)}" if known else "")
     if problem["type"] == "missing":
         return f"the key '{path}' is missing"
     message = problem["msg"].removeprefix("Value error, ")
@@ -272,17 +292,13 @@ def _first_problem(error: ValidationError) -> str:
     return f"{path} is {shown}: {message[0].lower()}{message[1:]}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    schema = Recipe.model_json_schema(by_alias=True)
+def _known_keys(location: tuple[int | str, ...], of: type[BaseModel]) -> list[str]:
+    """Return the keys of the section at a location; none where the keys above it are the user's own."""
+    schema = of.model_json_schema(by_alias=True)
     node = schema
     for part in location:
-        node = node["properties"][part]
+        node = node.get("properties", {}).get(part, {})
         references = [node, *node.get("anyOf", [])]
-        name = next(reference["$ref"] for reference in references if "$ref" in reference)
-        node = schema["$defs"][name.rsplit("/", 1)[1]]
-    return list(node["properties"])
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+        name = next((reference["$ref"] for reference in references if "$ref" in reference), "")
+        node = schema["$defs"].get(name.rpartition("/")[2], {})
+    return list(node.get("properties", {}))

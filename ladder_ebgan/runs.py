@@ -12,13 +12,12 @@ a kill at any moment loses at most the steps since the last checkpoint. One proc
 """
 
 import errno
-import fcntl
 import io
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.folders import first_difference, locked_folder, refuse_strangers, refusing, write_atomically
 from ladder_ebgan.record import FORMAT, parse_record
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.rows import Row, read_rows, rows_text
@@ -35,6 +35,7 @@ RUN_FILES = [  # all but run.json
     *["results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"],
     *["table.json", "table.md", "table.csv", "table.tex", "report.html"],
 ]
+RECORD = "run.json"
 FOLDERS = ("predictions", "models", "checkpoints", "figures")
 
 
@@ -190,21 +191,7 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
     Raises:
         UsageError: the folder is a file, another run's, not a run's, in use, or cannot be written.
     """
-    with _refusing(path):
-        _make_folder(path)
-        _refuse_strangers(path)
-        lock = (path / ".lock").open("a")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"the folder {path} is in use by another process: wait for it, or name another with --output"
-            ) from None
-        except OSError as error:  # as of some network file systems
-            raise UsageError(
-                f"the folder {path} is on a disk without locks ({error.strerror}): name another with --output"
-            ) from error
+    with locked_folder(path, RECORD, FOLDERS):
         if fresh:
             _clear(path)
         folder = RunFolder(path, _record(path, description))
@@ -220,29 +207,15 @@ def view_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Run
     Raises:
         UsageError: what `open_run_folder` raises, but for a folder in use.
     """
-    with _refusing(path):
+    with refusing(path):
         place = nearest(path)
         if not place.is_dir():
             raise FileExistsError
         if not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if place == path:
-            _refuse_strangers(path)
+            refuse_strangers(path, RECORD, FOLDERS)
     return RunFolder(path, _new_record(description) if fresh else _record(path, description))
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Say in one line why a folder cannot be a run's."""
-    try:
-        yield
-    except FileExistsError:
-        what = "a link to nothing" if path.is_symlink() and not path.exists() else "a file"
-        raise UsageError(f"--output {path} is {what}: name a folder") from None
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the folder {path}: {error.strerror}; name another with --output"
-        ) from error
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -280,31 +253,6 @@ def _new_record(description: dict[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, **description, "groups": [], "starts": []}
 
 
-def _make_folder(path: Path) -> None:
-    """Make a folder and those above it, or none of them."""
-    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _refuse_strangers(path: Path) -> None:
-    """Refuse a folder that holds something but no run; nothing is written to it, not even a lock."""
-    names = {entry.name for entry in path.iterdir()} - {".lock"}
-    strangers = sorted(name for name in names if not name.startswith(".run.json"))  # left by a kill at the start
-    if strangers and "run.json" not in names:
-        raise UsageError(
-            f"the folder {path} is not empty and not a run's (it has {strangers[0]}): name another with --output"
-        )
-    files = [name for name in FOLDERS if name in names and not (path / name).is_dir()]
-    if files:
-        raise UsageError(f"{path / files[0]} must be a folder: move away what is there")
-
-
 def _clear(path: Path) -> None:
     """Remove a run's files; whatever else somebody has put beside them stays."""
     for name in RUN_FILES:
@@ -320,41 +268,6 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     if there["data"]["fingerprint"] != here["data"]["fingerprint"]:
         return f"its data is {there['data']['name']}, not this {here['data']['name']}"
     return first_difference(there | {"data": None}, here | {"data": None})
-
-
-def first_difference(there: Any, here: Any, key: str = "") -> str | None:
-    """Return where two nested settings differ first, in words, or None where they do not."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in dict.fromkeys([*there, *here]):
-            difference = first_difference(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
-            if difference:
-                return difference
-        return None
-    return None if there == here else f"{key} is {json.dumps(there)} there, {json.dumps(here)} here"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file: to a temporary name beside it, synchronised, then renamed.
-
-    Links are followed. A device or a pipe, which a rename would replace, is written to.
-    """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(content)
-        return
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:100]}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # it has none when the disk is full, and the temporary one otherwise
-        raise
 
 
 def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int], int]) -> None:

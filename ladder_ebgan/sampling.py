@@ -18,7 +18,7 @@ from ladder_ebgan.streams import Stream, stream_generator
 class Samples:
     """Drawn images, and how the discriminator sees them."""
 
-    images: NDArray[np.float32]  # [n, height, width] or what else the model's image shape is, in [0, 1]
+    images: NDArray[np.floating]  # [n, height, width] or other pixels in [0, 1], or features [n, features]
     energies: NDArray[np.float32] | None  # [n], as `predict` has them
 
     def npz(self) -> bytes:
@@ -31,7 +31,7 @@ class Samples:
 
 @torch.no_grad()
 def sample(model: TrainedModel, n: int, latent_seed: int) -> Samples:
-    """Draw n images from one model's generator.
+    """Draw n images from the generator of one model, or of several in turn, which are given the same latents.
 
     Latents come in whole batches of the training's size, whose own statistics normalise them as in training: image
     i is a function of the latent seed and i, however many are drawn. With a model's own seed as latent seed the
@@ -45,8 +45,10 @@ def sample(model: TrainedModel, n: int, latent_seed: int) -> Samples:
     shape = (model.recipe.training.batch_size, model.generator.sizes[0])
     random = stream_generator(latent_seed, Stream.EVALUATION, 2)
     batches = []
-    for _ in range(math.ceil(n / shape[0])):
+    for _ in range(math.ceil(n / (shape[0] * len(model.seeds)))):
         latents = torch.from_numpy(random.standard_normal((1, *shape), dtype=np.float32))
-        batches.append(model.generator(latents.to(model.device))[0].float().cpu())
-    pixels = torch.cat(batches)[:n].numpy()
+        images = model.generator(latents.to(model.device).expand(len(model.seeds), *shape))
+        batches.append(images.transpose(0, 1).flatten(0, 1).float().cpu())
+    scaled = torch.cat(batches)[:n].numpy()
+    pixels = scaled if model.scaling is None else model.scaling.undo(scaled)
     return Samples(pixels.reshape(n, *model.image_shape), predict(model, pixels).energies)

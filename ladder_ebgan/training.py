@@ -5,34 +5,27 @@ References:
     Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, appendix D
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ladder_ebgan.averaging import Average
 from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream
-from ladder_ebgan.capture import captured, layer_functions, normal_function, prepared
-from ladder_ebgan.energies import reconstruction_energy
+from ladder_ebgan.capture import captured
+from ladder_ebgan.costs import Functions, LadderCosts, energy_weight
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
-from ladder_ebgan.layers import LayerFunctions, batch_statistics, normalize
-from ladder_ebgan.losses import classification_cost, denoising_cost, generator_loss, margin_hinge
-from ladder_ebgan.philox import philox_normal
-from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe
+from ladder_ebgan.losses import generator_loss, margin_hinge
+from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe, Training
+from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
 
-
-class LadderCosts(NamedTuple):
-    """Costs of a ladder on one batch, each `[replicas]`."""
-
-    total: Tensor  # what is minimised
-    classification: Tensor
-    denoising: Tensor  # weighted sum over layers
-    energy: Tensor  # mean reconstruction energy of the unlabelled images; 0 without a decoder to layer 0
+Optimizer = torch.optim.Adam | ReplicaAdam
 
 
 class StepCosts(NamedTuple):
@@ -43,97 +36,50 @@ class StepCosts(NamedTuple):
     open_hinges: Tensor | None  # share of generated images with energy below the margin
 
 
-def ladder_costs(
-    ladder: Ladder, images: Tensor, labels: Tensor, noise: Tensor, classification_weight: float
-) -> LadderCosts:
-    """Return the cost of a ladder: cross-entropy of the corrupted pass plus the weighted denoising costs.
-
-    Above layer 0 the target is the clean `z` and `z_hat` is normalised by the clean statistics; gradient flows
-    through the clean pass as well. At layer 0 the cost is the reconstruction energy itself.
-
-    Args:
-        ladder: the networks.
-        images: labelled, then unlabelled `[replicas, 2 batch, features]`.
-        labels: `[replicas, batch]`.
-        noise: standard normal `[replicas, 2 batch, units of all layers]`.
-        classification_weight: of the cross-entropy.
-    """
-    n_labeled = labels.shape[1]
-    corrupted = ladder.encode(images, noise, groups=2)
-    logits, unlabeled = corrupted.logits, images[:, n_labeled:]
-    classification = classification_cost(logits[:, :n_labeled], labels)
-    z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:])
-
-    denoising = energy = torch.zeros_like(classification)
-    if 0 in z_hat:
-        energy = reconstruction_energy(z_hat[0], unlabeled).mean(dim=-1)
-        denoising = energy_weight(ladder) * energy
-    if ladder.needs_clean_pass:
-        clean = ladder.encode(unlabeled)
-        for layer in z_hat.keys() - {0}:
-            normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
-            denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
-    total = classification_weight * classification + denoising
-    return LadderCosts(total, classification, denoising, energy)
-
-
-def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor:
-    """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places."""
-    return reconstruction_energy(ladder.reconstruct(generated, noise), generated)
-
-
-def energy_weight(ladder: Ladder) -> float:
-    """Return lambda_L2, the weight of the energy as a sum over features."""
-    return ladder.denoising_weights[0] / ladder.sizes[0]
-
-
-@dataclass(frozen=True)
-class Functions:
-    """The pure functions that a step is made of, as they are or compiled."""
-
-    ladder_costs: Callable[..., LadderCosts] = ladder_costs
-    generated_energy: Callable[[Ladder, Tensor, Tensor], Tensor] = generated_energy
-    generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
-    normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
-    layers: LayerFunctions = field(default_factory=LayerFunctions)
-
-    @classmethod
-    def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
-        """Compile them for `device` if asked to, each when it is first called."""
-        return cls(
-            prepared(ladder_costs, compiled, device),
-            prepared(generated_energy, compiled, device),
-            prepared(Generator.forward, compiled, device),
-            normal_function(compiled, device),
-            layer_functions(compiled, device),
-        )
-
-
 @dataclass
 class State:
     """Everything that training changes."""
 
     ladder: Ladder
-    ladder_optimizer: torch.optim.Adam
+    ladder_optimizer: Optimizer
     generator: Generator | None
-    generator_optimizer: torch.optim.Adam | None
+    generator_optimizer: Optimizer | None
     diverged_step: Tensor  # [replicas], the first step, counted from 1, with a cost not finite; -1 without
     step: int = 0  # steps done
     seconds: float = 0.0  # of training so far
+    average: Average | None = None  # of the ladders' weights, if the recipe asks for it
+
+    @property
+    def evaluated(self) -> Ladder:
+        """The ladders that errors, predictions and model files are of: with averaged weights, if there are any."""
+        return self.ladder if self.average is None else self.average.ladder
 
 
 def initial_state(
-    recipe: Recipe,
+    recipe: Recipe | Sequence[Recipe],
     model: str,
     seeds: Sequence[int],
     n_features: int,
     n_classes: int,
     device: torch.device,
     product_dtype: torch.dtype = torch.float32,
-    functions: Functions = Functions(),
+    functions: Functions = Functions(),  # noqa: B008
 ) -> State:
-    """Build the networks and optimisers of a group of replicas, one for each seed."""
-    settings, network = recipe.settings(model), recipe.network
+    """Build the networks and optimisers of a group of replicas, one for each seed.
+
+    Args:
+        recipe: of all replicas, or one of each. They then agree in all but learning rates, weights of costs,
+            margin, noise and averaging.
+        model: of all replicas.
+        seeds: one a replica.
+        n_features, n_classes: of the data.
+        device: where the replicas train.
+        product_dtype: precision of matrix products.
+        functions: what the networks are computed by.
+    """
+    recipes = [recipe] if isinstance(recipe, Recipe) else list(recipe)
+    every, network, training = [each.settings(model) for each in recipes], recipes[0].network, recipes[0].training
+    settings = every[0]
     ladder = Ladder(
         seeds,
         [n_features, *network.hidden_sizes, n_classes],
@@ -143,34 +89,55 @@ def initial_state(
         network.softmax_gamma,
         product_dtype,
         functions.layers,
+        network.combinator,
     ).to(device)
+    if len(recipes) > 1:
+        _tell_apart(ladder, recipes, every, device)
     generator = generator_optimizer = None
     if isinstance(settings, EBGANLadderSettings):
         options = settings.generator
         sizes = [options.latent_size, *options.hidden_sizes, n_features]
-        generator = Generator(seeds, sizes, options.weight_std, product_dtype, functions.layers).to(device)
-        generator_optimizer = _adam(generator, options.learning_rate, recipe)
+        generator = Generator(seeds, sizes, options.weight_std, product_dtype, functions.layers, options.output).to(
+            device
+        )
+        rates = [each.generator.learning_rate for each in every if isinstance(each, EBGANLadderSettings)]
+        generator_optimizer = _adam(generator, training, rates)
     diverged = torch.full((len(seeds),), -1, device=device)
-    optimizer = _adam(ladder, settings.learning_rate, recipe)
-    return State(ladder, optimizer, generator, generator_optimizer, diverged)
+    optimizer = _adam(ladder, training, [each.learning_rate for each in every])
+    decays = [each.training.averaging_decay for each in recipes]
+    average = Average(ladder, decays) if any(decays) else None
+    return State(ladder, optimizer, generator, generator_optimizer, diverged, average=average)
 
 
-def _adam(module: nn.Module, learning_rate: float, recipe: Recipe) -> torch.optim.Adam:
-    """Make the optimiser; its learning rate is a tensor on the device, which each step sets."""
-    options = recipe.training
+def per_replica(values: Sequence[float], device: torch.device) -> Tensor | float:
+    """Return what is the same for all replicas as one number, and what differs as `[replicas]`."""
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
+
+
+def _tell_apart(
+    ladder: Ladder, recipes: Sequence[Recipe], settings: Sequence[LadderSettings], device: torch.device
+) -> None:
+    """Give each replica the denoising weights and the noise of its own recipe."""
+    weights = zip(*(each.denoising_weights for each in settings), strict=True)
+    ladder.denoising_weights = tuple(per_replica(layer, device) for layer in weights)
+    stds = zip(*(recipe.network.noise_stds for recipe in recipes), strict=True)
+    ladder.noise_stds = tuple(per_replica(layer, device) for layer in stds)
+
+
+def _adam(module: nn.Module, options: Training, learning_rates: Sequence[float]) -> Optimizer:
+    """Make the optimiser, of one learning rate or one a replica: tensors on the device, which each step sets."""
     parameters = list(module.parameters())
     device = parameters[0].device
-    return torch.optim.Adam(
-        parameters,
-        torch.tensor(learning_rate, device=device),
-        betas=(options.adam_beta1, options.adam_beta2),
-        eps=options.adam_epsilon,
-        fused=True,
-        capturable=device.type == "cuda",
-    )
+    betas, eps = (options.adam_beta1, options.adam_beta2), options.adam_epsilon
+    if len(learning_rates) > 1:
+        return ReplicaAdam(parameters, learning_rates, betas, eps)
+    rate = torch.tensor(learning_rates[0], device=device)
+    return torch.optim.Adam(parameters, rate, betas, eps, fused=True, capturable=device.type == "cuda")
 
 
-def ladder_step(state: State, batch: Batch, functions: Functions, classification_weight: float) -> StepCosts:
+def ladder_step(
+    state: State, batch: Batch, functions: Functions, classification_weight: Tensor | float
+) -> StepCosts:
     """Update the ladders once."""
     costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
     _update(state.ladder_optimizer, costs.total)
@@ -178,7 +145,11 @@ def ladder_step(state: State, batch: Batch, functions: Functions, classification
 
 
 def adversarial_step(
-    state: State, batch: Batch, functions: Functions, classification_weight: float, margin: Tensor | float
+    state: State,
+    batch: Batch,
+    functions: Functions,
+    classification_weight: Tensor | float,
+    margin: Tensor | float,
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
@@ -208,7 +179,7 @@ def _detached(costs: LadderCosts) -> LadderCosts:
     return LadderCosts(*(cost.detach() for cost in costs))
 
 
-def _update(optimizer: torch.optim.Adam, loss: Tensor) -> None:
+def _update(optimizer: Optimizer, loss: Tensor) -> None:
     """Step down the gradient of `loss` `[replicas]`; the sum keeps each replica's gradient its own."""
     optimizer.zero_grad()
     loss.sum().backward()
@@ -243,36 +214,46 @@ def rates_at(settings: LadderSettings, step: int) -> Rates:
     return Rates(settings.learning_rate * factor, settings.generator.learning_rate * factor, margin)
 
 
+Settings = LadderSettings | Sequence[LadderSettings]  # of all replicas, or of each
+
+
 class Stepper:
     """Makes the steps of a group, each from device tensors alone, so that a step can be captured."""
 
-    def __init__(self, state: State, batches: BatchStream, settings: LadderSettings, functions: Functions) -> None:
-        self.state, self.batches, self.settings, self.functions = state, batches, settings, functions
-        self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), device=batches.step.device)
+    def __init__(self, state: State, batches: BatchStream, settings: Settings, functions: Functions) -> None:
+        self.state, self.batches, self.functions = state, batches, functions
+        self.settings = [settings] if isinstance(settings, LadderSettings) else list(settings)
+        device = batches.step.device
+        self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
+        self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), len(self.settings), device=device)
 
     def seek(self, step: int) -> None:
         """Go to `step`, the first of a window of WINDOW_STEPS steps that can then be made."""
-        rates = torch.tensor([rates_at(self.settings, step + i) for i in range(WINDOW_STEPS)])
+        steps = range(step, step + WINDOW_STEPS)
+        rates = torch.tensor([[rates_at(each, step) for each in self.settings] for step in steps])
         self.batches.seek(step)
-        self.rates.copy_(rates)
+        self.rates.copy_(rates.mT)
 
     def step(self, adversarial: bool) -> StepCosts:
         """Make the step that the batches stand at, and go to the next."""
-        state, weight = self.state, self.settings.classification_weight
+        state, weight = self.state, self.classification_weight
         learning_rate, generator_learning_rate, margin = self._current_rates()
-        state.ladder_optimizer.param_groups[0]["lr"].copy_(learning_rate)
+        _set_learning_rates(state.ladder_optimizer, learning_rate)
         batch = self.batches.current(adversarial)
         if adversarial:
             assert state.generator_optimizer is not None
-            state.generator_optimizer.param_groups[0]["lr"].copy_(generator_learning_rate)
-            costs = adversarial_step(state, batch, self.functions, weight, margin)
+            _set_learning_rates(state.generator_optimizer, generator_learning_rate)
+            costs = adversarial_step(state, batch, self.functions, weight, margin.unsqueeze(-1))
         else:
             costs = ladder_step(state, batch, self.functions, weight)
+        if state.average is not None:
+            state.average.update(state.ladder, self.batches.step + 1)
         self._note_divergence(costs)
         self.batches.advance()
         return costs
 
     def _current_rates(self) -> tuple[Tensor, ...]:
+        """Return the scheduled values, each `[1]`, or `[replicas]` where each has settings of its own."""
         return self.rates.index_select(0, self.batches.position).squeeze(0).unbind()
 
     def _note_divergence(self, costs: StepCosts) -> None:
@@ -284,11 +265,16 @@ class Stepper:
         self.state.diverged_step.copy_(torch.where(first, self.batches.step + 1, self.state.diverged_step))
 
 
+def _set_learning_rates(optimizer: Optimizer, rates: Tensor) -> None:
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"].copy_(rate)
+
+
 class Progress(NamedTuple):
     """What the loop yields; tensors stay on the device, and are valid, until the next step."""
 
     step: int  # steps done
-    learning_rate: float
+    learning_rate: float  # of the first replica, as is the margin
     margin: float | None  # None when the generator is off
     costs: StepCosts
 
@@ -301,19 +287,20 @@ def adversarial_steps(settings: LadderSettings) -> int:
 def train(
     state: State,
     batches: BatchStream,
-    settings: LadderSettings,
+    settings: Settings,
     functions: Functions,
     yield_every_steps: int | None = None,
 ) -> Iterator[Progress]:
     """Train from `state.step` to the end; the caller may stop whenever it is given progress.
 
     On a CPU it yields after every step. On a GPU, where steps are only handed over here, it yields once for a
-    window of them, and at multiples of `yield_every_steps`.
+    window of them, and at multiples of `yield_every_steps`. Settings of several replicas agree in numbers of steps.
     """
     device = batches.step.device
     stepper = Stepper(state, batches, settings, functions)
-    n_adversarial = adversarial_steps(settings)
-    for first, end in ((0, n_adversarial), (n_adversarial, settings.n_steps)):
+    first_settings = stepper.settings[0]
+    n_adversarial = adversarial_steps(first_settings)
+    for first, end in ((0, n_adversarial), (n_adversarial, first_settings.n_steps)):
         adversarial = first < n_adversarial
         step = captured(partial(stepper.step, adversarial), device)
         while state.step < end:
@@ -323,5 +310,5 @@ def train(
                 costs = step()
                 at_multiple = yield_every_steps is not None and state.step % yield_every_steps == 0
                 if device.type == "cpu" or at_multiple or state.step == window_end:
-                    rates = rates_at(settings, state.step - 1)
+                    rates = rates_at(first_settings, state.step - 1)
                     yield Progress(state.step, rates.learning_rate, rates.margin if adversarial else None, costs)

@@ -62,12 +62,16 @@ class Work:
 
 
 class Worker:
-    """A worker as it is seen from the process that started it."""
+    """A worker as it is seen from the process that started it.
 
-    def __init__(self) -> None:
+    Args:
+        command: that starts it, without the number of the pipe; COMMAND by default.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
         self.connection, theirs = Pipe()
         here = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # it imports what this process imports
-        command = [*COMMAND, str(theirs.fileno())]
+        command = [*(command or COMMAND), str(theirs.fileno())]
         before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         try:
             self.process = subprocess.Popen(
@@ -140,7 +144,7 @@ class Pool:
                 queue.clear()
                 for worker in busy:
                     worker.send(STOP)
-            for worker in _with_messages(busy):
+            for worker in with_messages(busy):
                 try:
                     kind, content = worker.receive()
                 except Exception as failure:
@@ -202,7 +206,7 @@ def worker_pool(
             worker.close()
 
 
-def _with_messages(workers: list[Worker]) -> list[Worker]:
+def with_messages(workers: list[Worker]) -> list[Worker]:
     """Return the workers that have said something, or have died; after a while, none."""
     ready = wait([worker.connection for worker in workers], LOOK_SECONDS)
     return [worker for worker in workers if worker.connection in ready]
@@ -312,7 +316,7 @@ def serve(connection: Connection) -> None:
     except (EOFError, ConnectionError):
         raise
     except Exception as error:
-        starter.send(FAILED, _portable(error))
+        starter.send(FAILED, portable(error))
 
 
 def _train(trainer: Trainer, group: Group, starter: Starter) -> None:
@@ -325,7 +329,7 @@ def _train(trainer: Trainer, group: Group, starter: Starter) -> None:
         starter.send(EVENT, _with_arrays(event))
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Return an exception that can be sent, with the lines that it comes from for whoever looks for the fault."""
     lines = "".join(traceback.format_exception(error))
     try:

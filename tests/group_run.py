@@ -1,15 +1,18 @@
 """A group of replicas that trains on the small data, for the tests of whole runs of a few steps."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from conftest import SmallData
 from torch import Tensor
 
 from ladder_ebgan.batches import BatchStream
+from ladder_ebgan.costs import Functions, LadderCosts
 from ladder_ebgan.data import labeled_order
 from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.training import Functions, LadderCosts, Progress, StepCosts, initial_state, train
+from ladder_ebgan.training import Progress, StepCosts, initial_state, train
 
 CPU = torch.device("cpu")
 COMPILER = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for the kernels")
@@ -23,7 +26,7 @@ class Run:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Sequence[Recipe],
         model: str,
         seeds: list[int],
         data: SmallData,
@@ -38,7 +41,8 @@ class Run:
         order = {seed: labeled_order(data.labels.numpy(), seed, data.n_classes) for seed in seeds}
         budgets = budgets or [10] * len(seeds)
         self.subsets = [order[seed][:budget] for seed, budget in zip(seeds, budgets, strict=True)]
-        self.settings = recipe.settings(model)
+        one = isinstance(recipe, Recipe)
+        self.settings = recipe.settings(model) if one else [each.settings(model) for each in recipe]
         self.functions = Functions.prepare(compiled, device)
         n_features = data.images.shape[1]
         self.state = initial_state(

@@ -1,11 +1,12 @@
 """The papers' equations as plain loops over examples and units, in float64 and for one replica at a time.
 
-Written from Rasmus et al. 2015 (arXiv 1507.02672) and Zhao et al. 2017 (arXiv 1609.03126), to be compared with
-the batched code. Gradients are central differences, so whatever the batched code detaches shows itself.
+Written from Rasmus et al. 2015 (arXiv 1507.02672), Pezeshki et al. 2016 (arXiv 1511.06430) and Zhao et al. 2017
+(arXiv 1609.03126), to be compared with the batched code. Gradients are central differences, so whatever the batched
+code detaches shows itself.
 
 A matrix is a list of rows, one row an example. Parameters of a replica are float64 arrays under the names that
 the modules give them: encoder.k holds W of layer k + 1, decoder_weight.l the V from layer l + 1 down to l,
-combinator.l the ten vectors of layer l's denoising function.
+combinator.l the vectors of layer l's denoising function.
 """
 
 import math
@@ -63,6 +64,24 @@ def gaussian_combinator(z: float, u: float, a: Sequence[float]) -> float:
     return (z - mu) * v + mu
 
 
+def vanilla_combinator(z: float, u: float, a: Sequence[float]) -> float:
+    """`a` holds b0, w0z, w0u, w0zu, w_sigma, b1, w1z, w1u, w1zu."""
+    inner = a[5] + a[6] * z + a[7] * u + a[8] * z * u
+    return a[0] + a[1] * z + a[2] * u + a[3] * z * u + a[4] * sigmoid(inner)
+
+
+def amlp_combinator(z: float, u: float, a: Sequence[float]) -> float:
+    """`a` holds, of four hidden units each, the biases, the weights of u, z and uz, those to z_hat; its bias."""
+    z_hat = a[20]
+    for k in range(4):
+        x = a[k] + a[4 + k] * u + a[8 + k] * z + a[12 + k] * u * z
+        z_hat += a[16 + k] * (x if x > 0 else 0.1 * x)
+    return z_hat
+
+
+COMBINATORS = {"gaussian": gaussian_combinator, "vanilla": vanilla_combinator, "amlp": amlp_combinator}
+
+
 @dataclass
 class Network:
     """What a ladder is, beside its parameters."""
@@ -70,6 +89,7 @@ class Network:
     sizes: Sequence[int]
     noise_stds: Sequence[float]  # of layers 0..L
     denoising_weights: Sequence[float]  # of layers 0..L, on the mean square over units and examples
+    combinator: str = "gaussian"
 
     def lambda_energy(self) -> float:
         """Weight of the squared error of layer 0 summed over pixels."""
@@ -133,9 +153,10 @@ def decode(
         else:
             below = linear(z_hat[layer + 1], p[f"decoder_weight.{layer}"].tolist())
         u = normalize(below, *fixed[layer]) if fixed else batch_norm(below)
-        a = p[f"combinator.{layer}"].reshape(10, -1).T.tolist()
+        a = p[f"combinator.{layer}"].squeeze(-2).T.tolist()
+        combine = COMBINATORS[net.combinator]
         z_hat[layer] = [
-            [gaussian_combinator(z, v, a[j]) for j, (z, v) in enumerate(zip(*rows, strict=True))]
+            [combine(z, v, a[j]) for j, (z, v) in enumerate(zip(*rows, strict=True))]
             for rows in zip(corrupted.z[layer], u, strict=True)
         ]
     return z_hat

@@ -6,11 +6,12 @@ import math
 import torch
 from rich.console import Console
 
+from ladder_ebgan.costs import LadderCosts
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
 from ladder_ebgan.report.tracker import Plan, Planned
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica
-from ladder_ebgan.training import LadderCosts, Progress, StepCosts
+from ladder_ebgan.training import Progress, StepCosts
 
 LADDER = Group("ladder", (Replica(100, 7),))
 EBGAN = Group("ebgan-ladder", tuple(Replica(labels, seed) for labels in (100, 200) for seed in range(3)))

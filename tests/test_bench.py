@@ -16,20 +16,21 @@ from ladder_ebgan.bench import EngineResult, OverRounds
 from ladder_ebgan.floor import Product, Work, step_work
 from ladder_ebgan.probes import Operands, Probe, copy_probe, in_float32, peak_bytes, product_probe
 from ladder_ebgan.recipe import Recipe, load_recipe
+from ladder_ebgan.training import initial_state
 
 MakeRecipe = Callable[..., Recipe]
 
 CPU = torch.device("cpu")
 
 
-def little(ladder: str = "[1, 0, 0]") -> Recipe:
+def little(ladder: str = "[1, 0, 0]", *overrides: str) -> Recipe:
     """Sizes 4-3-2 and generator 2-3-4, for batches of 5."""
     return load_recipe(
         "table2",
         [
             *("network.hidden_sizes=[3]", "training.batch_size=5", f"ladder.denoising_weights={ladder}"),
             *("ebgan-ladder.denoising_weights=[1, 0, 0]", "ebgan-ladder.generator.hidden_sizes=[3]"),
-            "ebgan-ladder.generator.latent_size=2",
+            *("ebgan-ladder.generator.latent_size=2", *overrides),
         ],
     )
 
@@ -48,6 +49,15 @@ def test_work_of_a_ladder_by_hand(weights: str, flops: int, n_parameters: int, n
     work = step_work(little(weights), "ladder", False, 4, 2)
     assert (work.flops, work.n_parameters, work.n_normals) == (flops, n_parameters, n_normals)
     assert work.adam_bytes == 28 * n_parameters
+
+
+@pytest.mark.parametrize(("combinator", "per_unit"), [("gaussian", 10), ("vanilla", 9), ("amlp", 21)])
+def test_parameters_of_combinators(combinator: str, per_unit: int) -> None:
+    """Of 4 + 3 + 2 units; with 23 of the encoder and 18 weights of the decoder."""
+    recipe = little("[1, 0, 0]", f"network.combinator={combinator}")
+    assert step_work(recipe, "ladder", False, 4, 2).n_parameters == 23 + 18 + 9 * per_unit
+    ladder = initial_state(recipe, "ladder", [0], 4, 2, CPU).ladder
+    assert sum(parameter.numel() for parameter in ladder.parameters()) == 23 + 18 + 9 * per_unit
 
 
 def test_work_of_an_adversarial_step_by_hand() -> None:

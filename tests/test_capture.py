@@ -5,11 +5,11 @@ import torch
 
 from ladder_ebgan import kernels, layers
 from ladder_ebgan.capture import captured, compiler_missing, layer_functions, prepared
+from ladder_ebgan.costs import Functions, generated_energy, ladder_costs
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.layers import LayerFunctions
 from ladder_ebgan.philox import philox_normal
-from ladder_ebgan.training import Functions, generated_energy, ladder_costs
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 NEEDS_COMPILER = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for the kernels")
@@ -43,10 +43,10 @@ def test_on_a_gpu_whole_functions_are_compiled_for_each_number_of_replicas(monke
         return function
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
-    functions = Functions.prepare(compiled=True, device=CUDA)
+    with torch._dynamo.config.patch(recompile_limit=8):  # and back: monkeypatch would hide it from all that follow
+        functions = Functions.prepare(compiled=True, device=CUDA)
+        assert torch._dynamo.config.recompile_limit >= 45
     assert asked == [(function, {"dynamic": False, "fullgraph": True}) for function in PURE]
-    assert torch._dynamo.config.recompile_limit >= 45
     assert functions.layers == LayerFunctions()
 
 

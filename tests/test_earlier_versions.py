@@ -29,6 +29,11 @@ def test_its_model_predicts_what_it_did(folder: Path) -> None:
     assert json.loads(tiny.done(*command).stdout)["scores"]["error_percent"] == pytest.approx(83.2)
 
 
+def test_a_setting_that_had_no_key_then_makes_it_another_run(folder: Path) -> None:
+    message = tiny.refused(*tiny.arguments(folder, "--seeds", "1", network__combinator="vanilla"))
+    assert 'holds another run (recipe.network.combinator is not set there, "vanilla" here)' in message
+
+
 def test_the_run_goes_on(folder: Path) -> None:
     finished = (EARLIER / "results.csv").read_text()
     outcome = tiny.done(*tiny.arguments(folder, "--seeds", "1"))

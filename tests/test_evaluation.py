@@ -10,8 +10,10 @@ from ladder_ebgan.evaluation import (
     calibrate,
     class_probabilities,
     clean_energies,
+    clean_reconstructions,
     error_percent,
     labeled_calibration,
+    top_features,
     unlabeled_calibration,
     unlabeled_sample,
 )
@@ -275,3 +277,22 @@ def test_the_unlabeled_sample_has_no_labeled_image_and_belongs_to_the_seed() -> 
 def test_the_unlabeled_sample_is_all_the_rest_where_there_is_no_more() -> None:
     assert sorted(unlabeled_sample(np.array([1, 3]), 6, 0, 30).tolist()) == [0, 2, 4, 5]
     assert unlabeled_sample(np.arange(6), 6, 0, 30).size == 0
+
+
+def test_reconstructions_are_what_energies_are_of() -> None:
+    """More images than are evaluated at once, of two replicas."""
+    ladder, images = ladder_of([1, 2]), images_of(IMAGES_AT_ONCE + 3)
+    index = labeled_calibration([np.arange(30)] * 2, 10)
+    statistics = calibrate(ladder, images, *index, with_decoder=True)
+    errors = (clean_reconstructions(ladder, statistics, images) - images).square().sum(dim=-1)
+    assert_close(errors, clean_energies(ladder, statistics, images))
+
+
+def test_the_next_layer_is_a_product_of_the_top_features() -> None:
+    ladder, images = ladder_of([1, 2]), images_of(IMAGES_AT_ONCE + 3)
+    statistics = calibrated(ladder, images, [np.arange(10)] * 2, 10)
+    features = top_features(ladder, statistics, images)
+    assert features.shape == (2, IMAGES_AT_ONCE + 3, SIZES[-2])
+    assert features.min() == 0
+    encoding = ladder.encode(images.expand(2, *images.shape), statistics=statistics)
+    assert_close(features @ ladder.encoder[-1], encoding.z_pre[-1])

@@ -174,16 +174,16 @@ def test_a_replica_that_diverges_is_told_and_left_out(tmp_path: Path, at_once: s
 
 
 def test_one_replica_diverges_and_the_others_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ladder_ebgan import training
+    from ladder_ebgan import costs as module
 
-    real = training.ladder_costs
+    real = module.ladder_costs
 
     def poisoned(ladder: object, images: object, labels: object, noise: object, weight: float) -> object:
         costs = real(ladder, images, labels, noise, weight)  # type: ignore[arg-type]
         bad = costs.total.new_tensor([float("nan"), 1.0])
         return costs._replace(total=costs.total * bad)
 
-    monkeypatch.setattr(training, "ladder_costs", poisoned)
+    monkeypatch.setattr(module, "ladder_costs", poisoned)
     outcome = tiny.invoke(*tiny.arguments(tmp_path / "run", "--model", "ladder", "--quiet"))
     assert outcome.code == 1
     assert "1 of 2 replicas diverged" in outcome.stderr

@@ -74,6 +74,18 @@ def test_fifty_steps_from_random_weights(
     assert not torch.equal(kernels.state.ladder.encoder[0], defined.state.ladder.encoder[0])  # others computed it
 
 
+@pytest.mark.parametrize("combinator", ["vanilla", "amlp"])
+def test_twenty_steps_with_another_combinator_and_noise_of_each_layer(
+    combinator: str, small: MakeRecipe, data: SmallData
+) -> None:
+    """With a cost in every layer: with the bottom one alone the offset of these has no gradient but rounding."""
+    changed = (f"network.combinator={combinator}", "network.hidden_noise=[0.1, 0.2, 0, 0.3, 0.4, 0.2]")
+    recipe = small("ladder.n_steps=20", *EVERY_LAYER, *changed)
+    defined, kernels = (trained_from_random_weights(run) for run in both(recipe, "ladder", data))
+    assert_close(reported(kernels), reported(defined), rtol=1e-3, atol=1e-3)
+    assert_close(named_parameters(kernels), named_parameters(defined), rtol=1e-3, atol=1e-3)
+
+
 @MODELS
 def test_the_first_steps_from_the_initial_weights(model: str, small: MakeRecipe, data: SmallData) -> None:
     defined, kernels = (run.train(until=3) for run in both(small(*LONGER), model, data))

@@ -62,3 +62,11 @@ def test_bfloat16_products_change_the_images_little() -> None:
     assert coarse(latents).dtype == torch.float32
     assert_close(coarse(latents), exact(latents), rtol=0, atol=0.05)
     assert not torch.equal(coarse(latents), exact(latents))
+
+
+def test_a_linear_output_is_what_the_sigmoid_is_of() -> None:
+    linear, sigmoid = Generator([1, 2], SIZES, 0.5, output="linear"), Generator([1, 2], SIZES, 0.5)
+    latents = 3 * torch.randn(2, 50, 3)
+    assert_close(torch.sigmoid(linear(latents)), sigmoid(latents))
+    assert linear(latents).min() < 0
+    assert Generator([1], SIZES, 0.5, torch.bfloat16, output="linear")(latents[:1]).dtype == torch.float32

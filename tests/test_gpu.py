@@ -16,11 +16,12 @@ from torch.testing import assert_close
 from ladder_ebgan import training
 from ladder_ebgan.batches import NormalStream
 from ladder_ebgan.capture import WARM_UP_STEPS, CapturedStep, captured
+from ladder_ebgan.costs import Functions, ladder_costs
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, load_recipe
 from ladder_ebgan.streams import Stream
-from ladder_ebgan.training import Functions, adversarial_step, initial_state, ladder_costs
+from ladder_ebgan.training import adversarial_step, initial_state
 
 pytestmark = [
     pytest.mark.gpu,
@@ -48,7 +49,9 @@ def ordinary(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(training, "captured", lambda step, device: step)
 
 
-def run_of(recipe: Recipe, model: str, data: SmallData, *, compiled: bool = False, random: bool = True) -> Run:
+def run_of(
+    recipe: Recipe | list[Recipe], model: str, data: SmallData, *, compiled: bool = False, random: bool = True
+) -> Run:
     """A run on the GPU, from random weights, since the initial ones magnify rounding."""
     run = Run(recipe, model, [0, 1], data, compiled=compiled, device=CUDA)
     if random:
@@ -82,6 +85,24 @@ def test_captured_steps_equal_ordinary_ones(
     assert [progress.step for progress in replayed.progress] == list(range(1, 21))
     assert_same_runs(expected, replayed, tolerance=1e-4)
     assert not torch.equal(reported(replayed)[-4], reported(replayed)[-8])  # another step, other costs
+
+
+def test_captured_steps_of_replicas_with_settings_of_their_own(
+    small: MakeRecipe, data: SmallData, ordinary: Callable[[], None]
+) -> None:
+    """Rates, margins, weights and noise of each replica, and averages of their weights with decays of their own."""
+    first = ("ebgan-ladder.learning_rate=0.01", "network.input_noise=0.1", "training.averaging_decay=0.9")
+    second = ("ebgan-ladder.classification_weight=0.2", "ebgan-ladder.margin.values=[3, 1]")
+    recipes = [small(*TWENTY_STEPS, *first), small(*TWENTY_STEPS, *second)]
+    replayed = run_of(recipes, "ebgan-ladder", data).train()
+    ordinary()
+    expected = run_of(recipes, "ebgan-ladder", data).train()
+    assert_same_runs(expected, replayed, tolerance=1e-4)
+    for a, b in zip(expected.state.evaluated.encoder, replayed.state.evaluated.encoder, strict=True):
+        assert_close(b, a, rtol=1e-4, atol=1e-4)
+    averaged, last = replayed.state.evaluated.encoder[0], replayed.state.ladder.encoder[0]
+    assert not torch.equal(averaged[0], last[0])
+    assert torch.equal(averaged[1], last[1])  # a decay of 0
 
 
 @pytest.mark.slow

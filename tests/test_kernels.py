@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ladder_ebgan import kernels, layers
+from ladder_ebgan.combinators import N_PARAMETERS, Combinator, combine
 from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.philox import philox_normal
 
@@ -25,6 +26,7 @@ HALF_STEP = 2.0**-8  # of bfloat16, relative: its fraction has 7 bits
 NOISE_STD = 0.7
 SIZES = [1, 10, 63, 64, 65, 250]  # a block has 64 columns
 DTYPES = [torch.float32, torch.bfloat16]
+COMBINATORS = pytest.mark.parametrize("combinator", list(N_PARAMETERS))
 
 
 class LayerArguments(NamedTuple):
@@ -46,6 +48,7 @@ class DenoiseArguments(NamedTuple):
     z: Tensor
     a: Tensor
     grad_z_hat: Tensor
+    combinator: Combinator
 
 
 def sliced(replicas: int, rows: int, features: int) -> Tensor:
@@ -76,11 +79,12 @@ def denoise_arguments(
     features: int = 65,
     dtype: torch.dtype = torch.float32,
     result: torch.dtype = torch.float32,
+    combinator: Combinator = "gaussian",
 ) -> DenoiseArguments:
     shape = (replicas, batch, features)
     u_pre = (torch.randn(shape) * (1 + torch.rand(features)) + torch.randn(features)).to(dtype)
-    a = torch.randn(replicas, 10, 1, features)
-    return DenoiseArguments(u_pre, sliced(*shape), a, torch.randn(shape).to(result))
+    a = torch.randn(replicas, N_PARAMETERS[combinator], 1, features)
+    return DenoiseArguments(u_pre, sliced(*shape), a, torch.randn(shape).to(result), combinator)
 
 
 def run_layer(function: Callable[..., tuple[Tensor, Tensor]], given: LayerArguments) -> dict[str, Tensor]:
@@ -95,7 +99,7 @@ def run_layer(function: Callable[..., tuple[Tensor, Tensor]], given: LayerArgume
 def run_denoise(function: Callable[..., Tensor], given: DenoiseArguments) -> dict[str, Tensor]:
     u_pre, a = (tensor.detach().clone().requires_grad_() for tensor in (given.u_pre, given.a))
     z = given.z.detach().requires_grad_()  # not a copy: its strides are kept
-    z_hat = function(u_pre, z, a, given.grad_z_hat.dtype)
+    z_hat = function(u_pre, z, a, given.grad_z_hat.dtype, given.combinator)
     z_hat.backward(given.grad_z_hat)
     return {"z_hat": z_hat.detach(), "u_pre": gradient_of(u_pre), "z": gradient_of(z), "a": gradient_of(a)}
 
@@ -120,7 +124,10 @@ def exact_noisy_layer(
     return (torch.relu(z + beta) if relu else z + beta), z.chunk(groups, dim=1)[-1]
 
 
-def exact_denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype) -> Tensor:
+def exact_denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator) -> Tensor:
+    """The definition without its roundings to float32; `combinators` is held to plain loops by its own tests."""
+    if combinator != "gaussian":
+        return combine(layers.batch_normalize(u_pre), z, a, combinator).to(dtype)
     u, p = layers.batch_normalize(u_pre), [None, *a.unbind(dim=1)]
     mu = p[1] * torch.sigmoid(p[2] * u + p[3]) + p[4] * u + p[5]
     v = p[6] * torch.sigmoid(p[7] * u + p[8]) + p[9] * u + p[10]
@@ -169,11 +176,12 @@ def test_a_noisy_layer_is_the_defined_one(replicas: int, groups: int, features: 
 )
 @pytest.mark.parametrize("features", SIZES)
 @pytest.mark.parametrize("replicas", [1, 3])
+@COMBINATORS
 def test_denoising_is_the_defined_one(
-    replicas: int, features: int, dtypes: tuple[torch.dtype, torch.dtype]
+    combinator: Combinator, replicas: int, features: int, dtypes: tuple[torch.dtype, torch.dtype]
 ) -> None:
     for batch in (8, 13, 100):
-        given = denoise_arguments(replicas, batch, features, *dtypes)
+        given = denoise_arguments(replicas, batch, features, *dtypes, combinator)
         kernel = run_denoise(kernels.denoise, given)
         assert_near(kernel, run_denoise(exact_denoise, double(given)))
         assert_alike(kernel, run_denoise(layers.denoise, given))
@@ -284,10 +292,12 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_threads")
+@COMBINATORS
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_bits_depend_on_nothing_but_the_arguments(dtype: torch.dtype) -> None:
+def test_the_bits_depend_on_nothing_but_the_arguments(dtype: torch.dtype, combinator: Combinator) -> None:
     """Not on the number of threads, nor on when it is computed."""
-    given, lateral = layer_arguments(features=250, dtype=dtype), denoise_arguments(features=250, dtype=dtype)
+    given = layer_arguments(features=250, dtype=dtype)
+    lateral = denoise_arguments(features=250, dtype=dtype, combinator=combinator)
     first, denoised = run_layer(kernels.noisy_layer, given), run_denoise(kernels.denoise, lateral)
     for n_threads in (2, 1, 3):
         torch.set_num_threads(n_threads)
@@ -297,10 +307,13 @@ def test_the_bits_depend_on_nothing_but_the_arguments(dtype: torch.dtype) -> Non
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("features", [10, 65])
-def test_a_replica_among_others_is_it_alone_to_the_bit(features: int, dtype: torch.dtype) -> None:
+@COMBINATORS
+def test_a_replica_among_others_is_it_alone_to_the_bit(
+    combinator: Combinator, features: int, dtype: torch.dtype
+) -> None:
     given, lateral = (
         layer_arguments(features=features, dtype=dtype),
-        denoise_arguments(features=features, dtype=dtype),
+        denoise_arguments(features=features, dtype=dtype, combinator=combinator),
     )
     together, denoised = run_layer(kernels.noisy_layer, given), run_denoise(kernels.denoise, lateral)
     for r in range(3):
@@ -308,7 +321,7 @@ def test_a_replica_among_others_is_it_alone_to_the_bit(features: int, dtype: tor
         alone = LayerArguments(*(part[one] if isinstance(part, Tensor) else part for part in given))
         for name, value in run_layer(kernels.noisy_layer, alone).items():
             assert torch.equal(value, together[name][one]), name
-        alone_denoised = DenoiseArguments(*(part[one] for part in lateral))
+        alone_denoised = DenoiseArguments(*(part[one] if isinstance(part, Tensor) else part for part in lateral))
         for name, value in run_denoise(kernels.denoise, alone_denoised).items():
             assert torch.equal(value, denoised[name][one]), name
 
@@ -338,11 +351,14 @@ def test_what_is_not_finite_in_a_noisy_layer_comes_out_as_it_is_defined(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("where", ["u_pre", "z", "grad_z_hat", *range(10)])
+@pytest.mark.parametrize(
+    ("combinator", "where"),
+    [(name, part) for name, n in N_PARAMETERS.items() for part in ("u_pre", "z", "grad_z_hat", *range(n))],
+)
 def test_what_is_not_finite_in_denoising_comes_out_as_it_is_defined(
-    where: str | int, broken: float, dtype: torch.dtype
+    combinator: Combinator, where: str | int, broken: float, dtype: torch.dtype
 ) -> None:
-    given = denoise_arguments(dtype=dtype, result=dtype)
+    given = denoise_arguments(dtype=dtype, result=dtype, combinator=combinator)
     healthy = run_denoise(kernels.denoise, given)
     if isinstance(where, int):
         given.a[1, where, 0, 33] = broken
@@ -353,7 +369,8 @@ def test_what_is_not_finite_in_denoising_comes_out_as_it_is_defined(
         assert torch.equal(value.isfinite(), defined[name].isfinite()), name
     assert torch.equal(kernel["z_hat"].isnan(), defined["z_hat"].isnan())
     assert_spread(kernel, healthy)
-    saturated = where in {2, 7} and not math.isnan(broken)  # a3 and a8: an infinite one is a sigmoid of 0 or 1
+    inner = {"gaussian": {2, 7}, "vanilla": {5}, "amlp": set[int]()}[combinator]  # biases within the sigmoids
+    saturated = where in inner and not math.isnan(broken)  # an infinite one is a sigmoid of 0 or 1
     assert not all(value.isfinite().all() for value in kernel.values()) or saturated
 
 
@@ -438,8 +455,9 @@ class Guarded:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("features", SIZES)
+@COMBINATORS
 def test_all_of_the_results_is_written_and_nothing_beside(
-    features: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    combinator: Combinator, features: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded = Guarded()
     stand_in = SimpleNamespace(**{name: getattr(torch, name) for name in ("float32", "bfloat16", "zeros_like")})
@@ -448,7 +466,8 @@ def test_all_of_the_results_is_written_and_nothing_beside(
     monkeypatch.setattr(kernels, "torch", stand_in)
     run_layer(kernels.noisy_layer, layer_arguments(features=features, dtype=dtype))
     assert len(guarded.made) == 5  # h, z, means and scales; the gradients of z_pre and beta
-    run_denoise(kernels.denoise, denoise_arguments(features=features, dtype=dtype, result=dtype))
+    lateral = denoise_arguments(features=features, dtype=dtype, result=dtype, combinator=combinator)
+    run_denoise(kernels.denoise, lateral)
     assert len(guarded.made) == 5 + 5  # z_hat, means and scales; the gradients of u_pre, a and z
     guarded.assert_whole()
 

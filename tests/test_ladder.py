@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ladder_ebgan import kernels, layers
+from ladder_ebgan.combinators import N_PARAMETERS, Combinator
 from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.layers import LayerFunctions, batch_statistics
@@ -25,15 +26,15 @@ KERNELS = [
 ]
 
 
-def ladder_of(weights: list[float], seeds: list[int] = SEEDS) -> Ladder:
+def ladder_of(weights: list[float], combinator: Combinator = "gaussian") -> Ladder:
     """A float64 ladder whose parameters all have values of their own; its products are rounded to float32."""
-    ladder = Ladder(seeds, SIZES, weights, 0.3, 0.5, product_dtype=torch.float32).double()
+    ladder = Ladder(SEEDS, SIZES, weights, 0.3, 0.5, combinator=combinator).double()
     reference.randomize(ladder)
     return ladder
 
 
 def network_of(ladder: Ladder) -> reference.Network:
-    return reference.Network(SIZES, STDS, ladder.denoising_weights)
+    return reference.Network(SIZES, STDS, ladder.denoising_weights, ladder.combinator_kind)
 
 
 def inputs(batch: int = 6, replicas: int = 2) -> tuple[Tensor, Tensor]:
@@ -97,8 +98,9 @@ def test_evaluation_normalises_by_fixed_statistics() -> None:
 
 
 @pytest.mark.parametrize("weights", [FULL, BOTTOM, GAMMA, [0.0, 0.0, 2.0, 1.0]])
-def test_the_decoder_equals_loops(weights: list[float]) -> None:
-    ladder, (x, noise) = ladder_of(weights), inputs()
+@pytest.mark.parametrize("combinator", list(N_PARAMETERS))
+def test_the_decoder_equals_loops(combinator: Combinator, weights: list[float]) -> None:
+    ladder, (x, noise) = ladder_of(weights, combinator), inputs()
     encoding = ladder.encode(x, noise)
     z_hat = ladder.decode(encoding.z, encoding.logits)
     lowest = next(layer for layer, weight in enumerate(weights) if weight)
@@ -154,6 +156,20 @@ def test_each_layer_and_the_input_have_noise_of_their_own() -> None:
     assert ladder.n_units == start
 
 
+def test_each_layer_may_have_a_deviation_of_its_own() -> None:
+    """Noise of one layer alone shows itself there times that layer's deviation."""
+    stds = [0.3, 0.5, 0.0, 2.0]
+    ladder, (x, noise) = Ladder(SEEDS, SIZES, FULL, stds[0], stds[1:]).double(), inputs()
+    assert ladder.noise_stds == tuple(stds)
+    clean, start = ladder.encode(x), 0
+    for layer, size in enumerate(SIZES):
+        one = torch.zeros_like(noise)
+        one[..., start : start + size] = noise[..., start : start + size]
+        difference = ladder.encode(x, one).z[layer] - clean.z[layer]
+        assert_close(difference.detach(), stds[layer] * noise[..., start : start + size])
+        start += size
+
+
 def test_the_parts_follow_from_the_weights() -> None:
     expected = {
         "full": (FULL, {"0", "1", "2", "3"}, {"0", "1", "2"}, True),
@@ -183,13 +199,15 @@ def test_the_published_network_has_the_published_number_of_parameters() -> None:
 
 
 def test_a_seed_means_the_same_initial_weights_in_every_group_and_variant() -> None:
-    together, alone = Ladder([3, 7, 9], SIZES, FULL, 0.3, 0.3), Ladder([7], SIZES, BOTTOM, 0.1, 0.1)
+    together = Ladder([3, 7, 9], SIZES, FULL, 0.3, 0.3, combinator="amlp")
+    alone = Ladder([7], SIZES, BOTTOM, 0.1, 0.1, combinator="amlp")
     of_alone = dict(alone.named_parameters())
     for name, parameter in together.named_parameters():
         assert torch.equal(parameter[1:2], of_alone[name]), name
     weights = [p for name, p in together.named_parameters() if "weight" in name or "encoder" in name]
-    assert len(weights) == 6
-    assert len({tuple(w[r].flatten().tolist()[:3]) for w in weights for r in range(3)}) == 18
+    weights += [a[:, 4:20] for a in together.combinator.values()]
+    assert len(weights) == 10
+    assert len({tuple(w[r].flatten().tolist()[:3]) for w in weights for r in range(3)}) == 30
 
 
 def test_without_a_scale_under_the_softmax_the_logits_are_normalised_and_shifted() -> None:

@@ -5,11 +5,11 @@ import reference
 import torch
 from torch.testing import assert_close
 
+from ladder_ebgan.combinators import N_PARAMETERS, Combinator, combine
 from ladder_ebgan.layers import (
     batch_normalize,
     batch_statistics,
     denoise,
-    initial_combinator,
     initial_weight,
     noisy_layer,
     normalize,
@@ -153,13 +153,11 @@ def test_a_noisy_layer_hands_on_the_precision_of_the_products_and_keeps_z_in_flo
     assert torch.equal(h, exact_h.to(torch.bfloat16))
 
 
-def test_denoising_gives_zero_at_first() -> None:
-    """a1 = a6 = 0 and all slopes too: mu = v = 0, so z_hat = (z - 0) 0 + 0."""
-    z_hat = denoise(torch.randn(2, 3, 4), torch.randn(2, 3, 4), initial_combinator(2, 4), torch.float32)
-    assert_close(z_hat.detach(), torch.zeros(2, 3, 4))
-    initial = initial_combinator(2, 4).detach()
-    assert torch.equal(initial[:, [1, 6]], torch.ones(2, 2, 1, 4))  # a2 and a7, the slopes within the sigmoids
-    assert torch.equal(initial.sum(dim=1), torch.full((2, 1, 4), 2.0))
+@pytest.mark.parametrize("combinator", list(N_PARAMETERS))
+def test_denoising_combines_z_and_the_normalised_u(combinator: Combinator) -> None:
+    u_pre, z, a = 3 * torch.randn(2, 6, 4) + 1, torch.randn(2, 6, 4), torch.randn(2, N_PARAMETERS[combinator], 1, 4)
+    z_hat = denoise(u_pre, z, a, torch.float32, combinator)
+    assert torch.equal(z_hat, combine(batch_normalize(u_pre), z, a, combinator))
 
 
 def test_denoising_by_hand() -> None:

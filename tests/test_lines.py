@@ -1,13 +1,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ladder_ebgan.report.lines import NARROWEST, hanging
+from ladder_ebgan.report.lines import NARROWEST, columns, hanging
 
 
 def test_a_text_hangs_below_its_beginning() -> None:
     assert hanging("ok  a  ", "one two three four five six", 20 + 7) == "ok  a  one two three four\n       five six"
     assert hanging("ok  a  ", "one two three four five six", None) == "ok  a  one two three four five six"
     assert hanging("ok  a  ", "", 40) == hanging("ok  a  ", "", None) == "ok  a"
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    assert columns(("name", "n", "steps"), [("a b", 1234, 5), ("", 1, None)]) == [
+        "name     n  steps",
+        "a b   1234      5",
+        "         1   None",
+    ]
+    assert columns(("name", "n"), []) == ["name  n"]
 
 
 @given(st.text("ab- ", max_size=80), st.integers(0, 60))

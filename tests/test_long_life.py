@@ -14,11 +14,7 @@ from ladder_ebgan.experiment import open_experiment
 from ladder_ebgan.group import CurveMeasured
 from ladder_ebgan.report.display import make_display
 
-TRACED, EARLY, LATE = (
-    2,
-    14,
-    27,
-)  # points of the learning curves; each of the last two follows a new window of batches
+EARLY, LATE = 14, 27  # points of the learning curves; each follows a new window of batches
 STEPS_A_POINT = 5
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -285,3 +286,21 @@ def test_a_signal_is_a_reason_and_a_second_one_an_interrupt(number: signal.Signa
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(number) is before
+
+
+def settings_of_pytorch() -> tuple[object, ...]:
+    matmul, flushes = torch.backends.cuda.matmul, not torch.tensor([1e-40]).mul(1).any()
+    return torch.get_num_threads(), flushes, matmul.allow_tf32, matmul.allow_bf16_reduced_precision_reduction
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_pytorch_is_set_up_for_a_while(failing: bool) -> None:
+    before = settings_of_pytorch()
+    with contextlib.suppress(KeyError), machine.applied(replace(RESOLVED, precision="tf32", n_threads=3)):
+        assert settings_of_pytorch() == (3, True, True, False)
+        with machine.applied(RESOLVED):
+            assert settings_of_pytorch() == (2, True, False, False)
+        assert settings_of_pytorch() == (3, True, True, False)
+        if failing:
+            raise KeyError
+    assert settings_of_pytorch() == before

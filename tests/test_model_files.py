@@ -107,9 +107,9 @@ def test_other_safetensors_files_are_refused(tmp_path: Path, stored: dict[str, s
 
 def test_a_later_format_is_refused_whatever_else_it_says(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
-    path.write_bytes(save({}, {"model": json.dumps({"format": 3})}))
+    path.write_bytes(save({}, {"model": json.dumps({"format": 4})}))
     assert refusal(path) == (
-        f"the model file '{path}' has format 3, and this version of ladder-ebgan knows formats up to 2: "
+        f"the model file '{path}' has format 4, and this version of ladder-ebgan knows formats up to 3: "
         "install a later one"
     )
 

@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.evaluation import class_probabilities
+from ladder_ebgan.evaluation import class_probabilities, clean_energies
 from ladder_ebgan.model_files import find_models, read_model_file
-from ladder_ebgan.models import TrainedModel, load
+from ladder_ebgan.models import TrainedModel, assemble, load, trained_tensors
+from ladder_ebgan.prediction import predict
+from ladder_ebgan.sampling import sample
 
 
 def loaded(*paths: Path) -> TrainedModel:
@@ -51,6 +53,44 @@ def test_a_loaded_model_is_the_written_one_to_the_bit(tmp_path: Path, model: str
     assert (found.generator is not None) == (model == "ebgan-ladder")
     assert found.statistics.decoder is not None
     assert found.why_no_energy is None
+
+
+@pytest.mark.parametrize("combinator", ["gaussian", "vanilla", "amlp"])
+def test_a_model_of_any_combinator_is_loaded_and_says_what_it_said(tmp_path: Path, combinator: str) -> None:
+    path, changed = (
+        tmp_path / "m.safetensors",
+        (f"network.combinator={combinator}", "network.hidden_noise=[0.1, 0, 1, 0, 2, 0]"),
+    )
+    state = trained.write_model(path, "ladder", 9, 3, *changed)
+    found, images = loaded(path), torch.from_numpy(trained.images(5))
+    assert found.ladder.combinator_kind == combinator
+    assert found.ladder.noise_stds == (0.3, 0.1, 0.0, 1.0, 0.0, 2.0, 0.0)
+    energies = [clean_energies(ladder, found.statistics, images) for ladder in (found.ladder, state.ladder)]
+    assert torch.equal(*energies)
+    assert_close(dict(found.ladder.named_parameters()), dict(state.ladder.named_parameters()), rtol=0, atol=0)
+
+
+def test_the_averages_are_the_weights_of_a_model(tmp_path: Path) -> None:
+    path, averaged = tmp_path / "m.safetensors", "training.averaging_decay=0.5"
+    state = trained.write_model(path, "ebgan-ladder", 9, 3, averaged)
+    found = loaded(path)
+    assert state.average is not None
+    assert found.generator is not None
+    assert state.generator is not None
+    for own, average, last in zip(
+        found.ladder.parameters(), state.average.ladder.parameters(), state.ladder.parameters(), strict=True
+    ):
+        assert torch.equal(own, average)
+        assert not torch.equal(own, last)
+    assert_close(dict(found.generator.named_parameters()), dict(state.generator.named_parameters()), rtol=0, atol=0)
+
+
+def test_a_file_of_another_combinator_than_it_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    trained.write_model(path, "ladder", 9, 3, "network.combinator=vanilla")
+    assert "ladder.combinator.0 has shape [1, 9, 1, 8], and should have [1, 10, 1, 8]" in refusal(
+        trained.rewrite(path, recipe=trained.recipe().identity())
+    )
 
 
 def test_seeds_are_loaded_as_one_batched_model(tmp_path: Path) -> None:
@@ -141,3 +181,40 @@ def test_models_that_were_trained_differently_make_no_ensemble(tmp_path: Path, p
     assert refusal(path, other) == (
         f'\'{path}\' and \'{other}\' were trained differently: classes is [0, 1, 2] there, ["a", "b", "c"] here'
     )
+
+
+def test_a_file_may_hold_several_seeds_and_how_its_inputs_are_scaled(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.safetensors" for seed in (3, 4)]
+    for seed, path in zip((3, 4), paths, strict=True):
+        trained.write_model(path, "ebgan-ladder", 9, seed)
+    apart = loaded(*paths)
+    both = {name: tensor.clone() for name, tensor in trained_tensors(apart).items()}
+    scale = torch.arange(1, 9, dtype=torch.float64)
+    both |= {"inputs.mean": 2 * scale, "inputs.scale": scale}
+    together = tmp_path / "both.safetensors"
+    trained.write_model(together, "ebgan-ladder", 9, 3)
+    trained.rewrite(together, dict(both), seeds=[3, 4], scaled=True, inputs="features", format=3)
+    found = loaded(together)
+    assert found.seeds == (3, 4)
+    assert found.scaling is not None
+    images = trained.images(5)
+    rows = images * scale.numpy() + 2 * scale.numpy()
+    assert_close(predict(found, rows).of_models, predict(apart, images).of_models, rtol=1e-4, atol=1e-5)
+    assert_close(predict(found, rows).energies, predict(apart, images).energies, rtol=1e-3, atol=1e-3)
+    one, two = sample(apart, 7, 0), sample(found, 7, 0)
+    assert_close(one.images * scale.numpy().reshape(2, 4) + 2 * scale.numpy().reshape(2, 4), two.images)
+    assert "inputs.mean" in refusal(trained.rewrite(together, {"inputs.mean": None}))
+    assert "inputs.mean cannot be right" in refusal(trained.rewrite(together, {"inputs.mean": scale.float()}))
+    assert "should have [1, 8, 7]" in refusal(trained.rewrite(together, dict(both), seeds=[3]))
+    assert "it should have no inputs.mean" in refusal(trained.rewrite(together, seeds=[3, 4], scaled=False))
+
+
+def test_a_model_is_assembled_without_a_file(path: Path) -> None:
+    found = loaded(path)
+    again = assemble(found.metadata, found.recipe, trained_tensors(found), trained.CPU)
+    assert again.seeds == (3,)
+    for name, tensor in trained_tensors(found).items():
+        other = trained_tensors(again)[name]
+        assert torch.equal(other, tensor)
+        assert other.data_ptr() != tensor.data_ptr()
+        assert not other.requires_grad

@@ -46,3 +46,8 @@ def test_channels(channels: int, mode: str) -> None:
         assert image.mode == mode
         pixels = np.asarray(image).reshape(36, 48, channels)
     assert_array_equal(pixels[:12:6, :18:6], np.rint(255 * images[0]))
+
+
+def test_what_is_brighter_than_white_is_white() -> None:
+    images = np.array([[[-2.0, 0.5], [1.5, 1.0]]])
+    assert mosaic_png(images) == mosaic_png(images.clip(0, 1))

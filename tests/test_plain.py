@@ -11,8 +11,9 @@ from ladder_ebgan_benchmarks import plain
 from torch import Tensor
 
 from ladder_ebgan.batches import Batch, BatchStream
+from ladder_ebgan.costs import Functions
 from ladder_ebgan.recipe import Recipe, load_recipe
-from ladder_ebgan.training import Functions, Progress, initial_state, train
+from ladder_ebgan.training import Progress, initial_state, train
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -140,6 +141,18 @@ def test_fifty_steps_from_random_weights(
     with pytest.raises(AssertionError):
         assert_same_modules(one, start, 0.02)
     assert model == "ladder" or 0 < opened < 0.999  # both sides of the hinge were seen
+
+
+@pytest.mark.parametrize("combinator", ["vanilla", "amlp"])
+def test_fifty_steps_with_another_combinator_and_noise_of_each_layer(
+    combinator: str, small: MakeRecipe, data: SmallData
+) -> None:
+    changed = (f"network.combinator={combinator}", "network.hidden_noise=[0.1, 0.2, 0, 0.3, 0.4, 0.2]")
+    recipe = small(*CONSTANT, *changed, f"ladder.denoising_weights={LADDERS['full']}")
+    pair = Pair(recipe, "ladder", [3, 7], 1, data.images, data.labels).randomized()
+    for progress, costs, one in pair.steps(N_STEPS):  # noqa: B007
+        pair.assert_same_costs(progress, costs, 5e-4)
+    assert_same_modules(one, pair.as_plain(), 5e-4)
 
 
 @pytest.mark.parametrize(("seeds", "replica"), [ALONE, AMONG_THREE])

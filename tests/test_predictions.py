@@ -80,7 +80,7 @@ def test_scores_in_words(model: TrainedModel) -> None:
         "Brier score          1.1211 (0 is best, 2 worst)\n"
         "calibration error    75.00 % (expected calibration error, 15 bins)\n"
         "\n"
-        "confidence    images  mean confidence  right in %\n"
+        "confidence    images  mean confidence  accuracy %\n"
         "0.33 to 0.40       1           0.3750      100.00\n"
         "0.87 to 0.93       1           0.8750        0.00\n"
         "\n"

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from ladder_ebgan.cli import cli
-from ladder_ebgan.recipe import recipe_names
+from ladder_ebgan.recipe_files import recipe_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 import copy
 import datetime
+import json
 import math
 import re
 import shlex
@@ -16,18 +17,11 @@ from hypothesis import strategies as st
 from tiny import parameters_of_run
 
 from ladder_ebgan.batches import BatchStream
+from ladder_ebgan.costs import Functions
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import (
-    EBGANLadderSettings,
-    Recipe,
-    load_recipe,
-    parse_recipe,
-    recipe_names,
-    recipe_summary,
-    recipe_text,
-    recipe_toml,
-)
-from ladder_ebgan.training import Functions, initial_state, train
+from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, load_recipe, parse_recipe, recipe_toml
+from ladder_ebgan.recipe_files import recipe_names, recipe_summary, recipe_text
+from ladder_ebgan.training import initial_state, train
 
 ALL_MODELS = [(name, model) for name in recipe_names() for model in load_recipe(name).models]
 
@@ -113,6 +107,25 @@ def test_every_model_of_every_recipe_trains(name: str, model: str) -> None:
         ("network.hidden_sizes=[10, 1000000]", "network.hidden_sizes.1 is 1000000: input should be less than"),
         ("network.input_noise=-0.1", "network.input_noise is -0.1: input should be greater than or equal to 0"),
         ("network.input_noise=loud", 'network.input_noise is "loud": input should be a valid number'),
+        ("network.hidden_noise=loud", 'network.hidden_noise is "loud": input should be a valid number'),
+        (
+            "network.hidden_noise=[]",
+            "network: hidden_noise has 0 numbers, but needs one for all layers above the input",
+        ),
+        ("network.hidden_noise=[0.3, 0.2]", "or 6: for each of the 5 hidden ones, and for the classes"),
+        (
+            "network.hidden_noise=[0.3, -0.2]",
+            "network.hidden_noise.1 is -0.2: input should be greater than or equal",
+        ),
+        (
+            "network.hidden_noise=[0, 0, true, 0, 0, 0]",
+            "network.hidden_noise.2 is true: input should be a valid number",
+        ),
+        (
+            "network.combinator=mlp",
+            "network.combinator is \"mlp\": input should be 'gaussian', 'vanilla' or 'amlp'",
+        ),
+        ("training.averaging_decay=1", "training.averaging_decay is 1: input should be less than 1"),
         ("network.evaluation_statistics=both", "is \"both\": input should be 'labeled' or 'unlabeled'"),
         ("network=3", "network is 3: input should be an object"),
         ("training.batch_size=1", "training.batch_size is 1: input should be greater than or equal to 2"),
@@ -161,7 +174,9 @@ def test_a_wrong_setting_is_refused_by_name(override: str, expected: str) -> Non
         ("ladder.n_steps", "--set ladder.n_steps: must be key=value, for example ladder.n_steps=1000"),
         ("=3", "--set =3: must be key=value"),
         ("ladder.n_steps.x=1", "--set ladder.n_steps.x=1: 'n_steps' is not a section of the recipe"),
-        ("labels.0=1", "'labels' is not a section"),
+        ("labels.1=1", "--set labels.1=1: '1' is no place in a list of 1, counted from 0"),
+        ("ladder.denoising_weights.x=1", "'x' is no place in a list of 7, counted from 0"),
+        ("ladder.denoising_weights.0.x=1", "'0' is not a section of the recipe"),
         ("ladder.=1", "unknown key 'ladder.'"),
         ("ladder.n_steps=", 'ladder.n_steps is ""'),
         ("ladder.n_steps=1 2", 'ladder.n_steps is "1 2"'),
@@ -180,6 +195,15 @@ def test_overrides_are_applied_in_order() -> None:
     assert recipe.ladder.n_steps == 90000
     assert recipe.n_seeds == 4
     assert recipe.labels == [5, 6]
+
+
+def test_a_place_in_a_list_is_changed() -> None:
+    changes = ["ladder.denoising_weights.6=0.5", "ebgan-ladder.margin.values.0=8", "labels.0=50"]
+    recipe = load_recipe("table2", changes)
+    assert recipe.settings("ladder").denoising_weights == [1000, 0, 0, 0, 0, 0, 0.5]
+    assert recipe.ebgan_ladder is not None
+    assert recipe.ebgan_ladder.margin.values == [8, 0]
+    assert recipe.labels == [50]
 
 
 def test_a_bare_word_is_a_string() -> None:
@@ -244,6 +268,38 @@ def test_budgets_and_seeds_are_no_part_of_the_identity() -> None:
     assert other.identity() == load_recipe("table2").identity()
     changed = load_recipe("table2", ["network.input_noise=0.25"])
     assert changed.identity() != other.identity()
+
+
+def test_keys_that_earlier_versions_did_not_know_are_no_part_of_an_identity_that_is_as_it_was_then() -> None:
+    """So that folders and models of then and now are compared without them; other values are a part of it."""
+    then, new = load_recipe("table2"), {"network.combinator": '"amlp"', "training.averaging_decay": "0.999"}
+    assert "combinator" not in then.identity()["network"]
+    assert "averaging_decay" not in then.identity()["training"]
+    said = load_recipe("table2", ["network.combinator=gaussian", "training.averaging_decay=0"])
+    assert said == then
+    assert said.identity() == then.identity()
+    for key, value in new.items():
+        section, name = key.split(".")
+        changed = load_recipe("table2", [f"{key}={value}"]).identity()
+        assert changed[section].pop(name) == json.loads(value)
+        assert changed == then.identity()
+
+
+def test_new_keys_are_written_back() -> None:
+    noise = "[0.1, 0, 0.2, 0.3, 0.3, 0.5]"
+    recipe = load_recipe(
+        "table2", ["network.combinator=vanilla", "training.averaging_decay=0.99", f"network.hidden_noise={noise}"]
+    )
+    assert recipe.network.noise_stds == (0.3, *json.loads(noise))
+    tables = {"labels": recipe.labels, "n_seeds": recipe.n_seeds, **recipe.identity()}
+    assert parse_recipe(tomllib.loads(recipe_toml(tables)), "copy") == recipe
+
+
+def test_one_number_of_noise_is_that_of_all_layers_above_the_input() -> None:
+    recipe = load_recipe("table2", ["network.input_noise=0.2", "network.hidden_noise=0.5"])
+    assert recipe.network.noise_stds == (0.2, *[0.5] * 6)
+    one_changed = load_recipe("table2", ["network.hidden_noise=[1, 1, 1, 1, 1, 1]", "network.hidden_noise.5=0"])
+    assert one_changed.network.noise_stds == (0.3, 1, 1, 1, 1, 1, 0)
 
 
 def test_an_unknown_recipe_is_refused_with_a_suggestion() -> None:

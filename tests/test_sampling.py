@@ -74,3 +74,11 @@ def test_an_archive_holds_images_and_energies_if_there_are_any() -> None:
         assert_array_equal(archive["energies"], energies)
     with np.load(io.BytesIO(Samples(images, None).npz()), allow_pickle=False) as archive:
         assert archive.files == ["images"]
+
+
+def test_several_models_draw_in_turn(tmp_path: Path) -> None:
+    run = trained.run_folder(tmp_path, ("ebgan-ladder", 9, 3), ("ebgan-ladder", 9, 4))
+    together = sample(load(find_models(run), trained.CPU), 15, 5).images
+    for r, seed in enumerate((3, 4)):
+        alone = sample(load(choose(find_models(run), run, seeds=[seed]), trained.CPU), 15, 5).images
+        assert_allclose(together[r::2], alone[: len(together[r::2])], rtol=1e-5)

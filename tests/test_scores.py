@@ -33,7 +33,7 @@ def test_four_images_by_hand() -> None:
     assert scores.calibration_error_percent == pytest.approx(9.375)
     assert scores.confusion == [[1, 0, 1], [0, 2, 0], [0, 0, 0]]
     filled = {number: one for number, one in enumerate(scores.bins) if one.n}
-    assert {number: (one.n, one.mean_confidence, one.right_percent) for number, one in filled.items()} == {
+    assert {number: (one.n, one.mean_confidence, one.accuracy_percent) for number, one in filled.items()} == {
         7: (2, 0.5, 50.0),
         11: (1, 0.75, 100.0),
         13: (1, 0.875, 100.0),
@@ -41,7 +41,7 @@ def test_four_images_by_hand() -> None:
     assert [one.lower for one in scores.bins] == [one / N_BINS for one in range(N_BINS)]
     assert [one.upper for one in scores.bins] == [(one + 1) / N_BINS for one in range(N_BINS)]
     assert scores.bins[0].mean_confidence is None
-    assert scores.bins[0].right_percent is None
+    assert scores.bins[0].accuracy_percent is None
 
 
 def test_a_confidence_at_an_edge_is_in_the_bin_below() -> None:

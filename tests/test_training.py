@@ -12,16 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ladder_ebgan.batches import Batch
+from ladder_ebgan.combinators import Combinator
+from ladder_ebgan.costs import Functions, generated_energy, ladder_costs
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
-from ladder_ebgan.training import (
-    Functions,
-    State,
-    adversarial_step,
-    generated_energy,
-    ladder_costs,
-    ladder_step,
-)
+from ladder_ebgan.training import State, adversarial_step, ladder_step
 
 SIZES, GENERATOR_SIZES = [5, 4, 3, 3], [3, 4, 5]
 STDS = [0.3, 0.5, 0.5, 0.5]
@@ -38,14 +33,14 @@ EAGER = Functions()
 BETAS, EPSILON = (0.5, 0.999), 1e-8
 
 
-def ladder_of(weights: Sequence[float], replicas: int) -> Ladder:
-    ladder = Ladder(range(replicas), SIZES, weights, 0.3, 0.5, product_dtype=torch.float32).double()
+def ladder_of(weights: Sequence[float], replicas: int, combinator: Combinator = "gaussian") -> Ladder:
+    ladder = Ladder(range(replicas), SIZES, weights, 0.3, 0.5, combinator=combinator).double()
     reference.randomize(ladder)
     return ladder
 
 
 def network_of(ladder: Ladder) -> reference.Network:
-    return reference.Network(SIZES, STDS, ladder.denoising_weights)
+    return reference.Network(SIZES, STDS, ladder.denoising_weights, ladder.combinator_kind)
 
 
 def batch_of(replicas: int) -> Batch:
@@ -63,10 +58,16 @@ def total_cost(net: reference.Network, images: reference.Images, p: reference.Pa
     return reference.ladder_costs(p, net, images, 0.7).total
 
 
-@pytest.mark.parametrize(("variant", "replicas"), [("bottom", 2), ("full", 2), ("gamma", 3), ("middle", 1)])
-def test_ladder_costs_and_their_gradient_equal_loops(variant: str, replicas: int) -> None:
+@pytest.mark.parametrize(
+    ("variant", "replicas", "combinator"),
+    [
+        *(("bottom", 2, "gaussian"), ("full", 2, "gaussian"), ("gamma", 3, "gaussian"), ("middle", 1, "gaussian")),
+        *(("full", 2, "vanilla"), ("full", 2, "amlp")),
+    ],
+)
+def test_ladder_costs_and_their_gradient_equal_loops(variant: str, replicas: int, combinator: Combinator) -> None:
     """The gradient flows through the clean targets and both kinds of statistics as well."""
-    ladder, batch = ladder_of(WEIGHTS[variant], replicas), batch_of(replicas)
+    ladder, batch = ladder_of(WEIGHTS[variant], replicas, combinator), batch_of(replicas)
     costs = ladder_costs(ladder, batch.images, batch.labels, batch.noise, 0.7)
     costs.total.sum().backward()
     for r in range(replicas):

@@ -17,12 +17,18 @@ def models(path: Path, as_json: bool) -> None:
 
     files = find_models(path)
     if as_json:
-        click.echo(json.dumps([{"file": str(file.path), **file.metadata.model_dump()} for file in files], indent=1))
+        records = [
+            {"file": str(file.path), "format": file.metadata.format}
+            | file.metadata.model_dump(exclude_unset=True, exclude={"estimator"})
+            for file in files
+        ]
+        click.echo(json.dumps(records, indent=1))
         return
     header = ("model", "labels", "seed", "data", "images", "classes", "generator", "version", "file")
     rows = [
         (
-            *(file.metadata.model, file.metadata.labels, file.metadata.seed, file.metadata.data.name),
+            *(file.metadata.model, file.metadata.labels, ",".join(map(str, file.metadata.replica_seeds))),
+            file.metadata.data.name,
             *(" x ".join(map(str, file.metadata.image_shape)), len(file.metadata.classes)),
             *("yes" if file.has_generator else "no", file.metadata.version, file.path),
         )

@@ -60,17 +60,21 @@ def predict(
 
     MODEL is a run folder or a model file of its models/. INPUT is an .npz file (images under x, images or x_test,
     labels under y, labels or y_test), an .npy or IDX file, PNG files or a folder of them (with labels if it has a
-    subfolder for each class), or the name of a data set: its test images.
+    subfolder for each class), or the name of a data set: its test images. The file of a scikit-learn estimator
+    takes an .npz or .npy file with the features as they are.
 
     The columns are the image's index or file, the label, its probability, the image's energy (the squared error
     of its reconstruction, summed over pixels, without noise), the true label if it is known, and the
     probability of each class. Where true labels are known, scores are printed on stderr.
     """
     from ladder_ebgan.data.images import class_indices, read_images, with_labels_of
+    from ladder_ebgan.data.rows import read_rows
     from ladder_ebgan.model_files import choose, find_models
 
     chosen = choose(find_models(path), path, model, labels, seed)
-    images = read_images(inputs, chosen[0].metadata.image_shape)
+    metadata = chosen[0].metadata
+    of_table = metadata.inputs == "features"
+    images = read_rows(inputs, metadata.image_shape[0]) if of_table else read_images(inputs, metadata.image_shape)
     if labels_from is not None:
         images = with_labels_of(images, labels_from)
     truth = None if images.labels is None else class_indices(images.labels, chosen[0].metadata.classes)

@@ -10,19 +10,22 @@ def recipes() -> None:
 
 @recipes.command("list")
 def list_recipes() -> None:
-    """List the recipes that come with the package."""
-    from ladder_ebgan.recipe import recipe_names, recipe_summary
+    """List the recipes and the search spaces that come with the package."""
+    from ladder_ebgan.recipe_files import recipe_names, recipe_summary, space_names, space_summary
 
-    names = recipe_names()
-    width = max(map(len, names))
-    for name in names:
+    spaces = space_names()
+    width = max(map(len, [*recipe_names(), *spaces]))
+    for name in recipe_names():
         click.echo(f"{name:{width}}  {recipe_summary(name)}")
+    click.echo("\nspaces of a search:\n")
+    for name in spaces:
+        click.echo(f"{name:{width}}  {space_summary(name)}")
 
 
 @recipes.command("show")
 @click.argument("name", metavar="NAME|FILE")
 def show_recipe(name: str) -> None:
-    """Print a recipe, ready to be saved and changed."""
-    from ladder_ebgan.recipe import recipe_text
+    """Print a recipe or a search space, ready to be saved and changed."""
+    from ladder_ebgan.recipe_files import recipe_text, space_names, space_text
 
-    click.echo(recipe_text(name), nl=False)
+    click.echo(space_text(name) if name in space_names() else recipe_text(name), nl=False)

@@ -27,7 +27,7 @@ RIGHT = (
 class Images:
     """Images that fit a model."""
 
-    pixels: NDArray[np.float32]  # [n, features], in [0, 1]
+    pixels: NDArray[np.floating]  # [n, features], in [0, 1]; of a table, features in their own units
     names: tuple[str, ...]  # of each image: its file, or its index from 0
     labels: NDArray[Any] | None = None  # [n], whole numbers or text as they were found
     notes: tuple[str, ...] = ()  # one line each on what was done to them

@@ -87,8 +87,8 @@ def _packaged_file(stem: str, n_dimensions: int) -> bytes:
 
 def _sklearn_digits() -> RawArrays:
     # Imported here: scikit-learn takes longer to import than everything else in this package together.
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
     digits = load_digits()
     train_images, test_images, train_labels, test_labels = train_test_split(

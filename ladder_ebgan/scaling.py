@@ -1,0 +1,32 @@
+"""Features brought to mean 0 and deviation 1 before a network sees them, and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The mean of each feature and what it is divided by, in double precision: a year has four digits to lose."""
+
+    mean: NDArray[np.float64]  # [features]
+    scale: NDArray[np.float64]  # [features]
+
+    @classmethod
+    def of(cls, features: NDArray[np.floating]) -> "Scaling":
+        """Return what brings features `[n, features]` to mean 0 and deviation 1; a constant one becomes 0."""
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(features)
+        return cls(np.asarray(scaler.mean_, dtype=np.float64), np.asarray(scaler.scale_, dtype=np.float64))
+
+    def apply(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """Return scaled features, infinite where float32 does not reach."""
+        with np.errstate(over="ignore"):
+            return np.asarray((features - self.mean) / self.scale, dtype=np.float32)
+
+    def undo(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
+        """Return scaled features in their own units."""
+        return np.asarray(scaled * self.scale + self.mean, dtype=np.float64)
