@@ -10,6 +10,7 @@
 # table      one label budget of `table2`: 15 seeds, 100 labels
 # budgets    the others: 200 and 1000 labels
 # scaling    milliseconds a replica-step over the number of replicas
+# search     settings of a ladder of few steps, by validation error; needs Optuna
 #
 # A call stops within TIME_LIMIT seconds, those of its parts that are left included; called again, it goes on where it
 # stopped. Run folders with their checkpoints, and what is measured, stay in WORK; OUT gets small text files only, and
@@ -17,15 +18,16 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|precision|table|budgets|scaling ...]}")
+out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|precision|table|budgets|scaling|search ...]}")
 shift
 work=$(realpath -m "${WORK:-$root/runs/gpu}")
 deadline=$((SECONDS + ${TIME_LIMIT:-540}))
 device=${DEVICE:-cuda}
 seeds=${SEEDS:-15}
 comparison_seeds=${COMPARISON_SEEDS:-300}
+trials=${TRIALS:-200}
 read -r -a overrides <<<"${SET:-}" # such as "--set ladder.n_steps=10", to try the script
-[ $# -gt 0 ] || set -- tests bench precision table budgets scaling
+[ $# -gt 0 ] || set -- tests bench precision table budgets scaling search
 
 mkdir -p "$out" "$work/packages"
 ln -sfn "$root/ladder_ebgan" "$work/packages/ladder_ebgan"
@@ -103,6 +105,18 @@ part_budgets() {
 
 part_scaling() {
     for replicas in 2 4 8 30 64; do bench float32 "$replicas" --no-plain || return; done
+}
+
+# What goes on from OUT's files in another place is kept too: the study, and a bit for each validation image.
+part_search() {
+    local name=search-fast-ladder status=0
+    "${program[@]}" search --space fast-ladder --trials "$trials" --device "$device" --output "$work/$name" \
+        --time-limit "$(left)" "${overrides[@]}" >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
+    mkdir -p "$out/$name"
+    for file in search.json study.journal trials.csv table.json table.md best.toml correct; do
+        if [ -e "$work/$name/$file" ]; then cp -r "$work/$name/$file" "$out/$name/"; fi
+    done
+    return $status
 }
 
 failed=()

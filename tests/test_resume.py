@@ -138,7 +138,8 @@ def test_a_second_signal_does_not_wait(server: tiny.Server, tmp_path: Path) -> N
 
 def test_a_signal_from_outside(server: tiny.Server, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    endless = tiny.arguments(folder, "--quiet", "--model", "ladder", ladder__n_steps="1000000")
+    one = ("--processes", "1")  # so long a run may choose two, each with a seed and its own speed
+    endless = tiny.arguments(folder, "--quiet", "--model", "ladder", *one, ladder__n_steps="1000000")
 
     def has_a_point(history: Path = folder / "history.csv") -> bool:
         os.kill(pid, 0)  # fails as soon as the process has ended
