@@ -275,3 +275,26 @@ def test_a_run_is_no_search(tmp_path: Path) -> None:
     (tmp_path / "out/run.json").write_text("{}")
     with pytest.raises(UsageError, match=r"is not empty and not a search's \(it has run.json\)"):
         search_run.run(wanted)
+
+
+def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+    wanted = search_run.request(tmp_path, search_run.write_space(tmp_path), n_trials=1)
+    search_run.run(wanted)
+    journal = tmp_path / "out/study.journal"
+    journal.write_text("nonsense\n" + journal.read_text())
+    with pytest.raises(UsageError, match=r"study.journal is damaged .*; give --fresh to begin anew"):
+        search_run.run(wanted)
+
+
+def test_a_report_said_before_a_kill_is_not_said_twice(tmp_path: Path) -> None:
+    """The checkpoint is of step 3, the kill came after the report of step 4."""
+    space = search_run.write_space(tmp_path, more="report_every_steps = 4")
+    wanted = search_run.request(tmp_path, space, n_trials=2)
+    _, trials = search_run.run(
+        wanted, stop_after=lambda event: isinstance(event, BatchTrained) and event.said == Stepped(3)
+    )
+    with open_search(wanted) as search:
+        search.study.report(4, {0: [50.0, 50.0], 1: [60.0, 60.0]})
+    _, trials = search_run.run(wanted)
+    assert [trial.intermediate_values[4] for trial in trials] == [50, 60]
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import search_run
@@ -13,6 +14,10 @@ import tiny
 from PIL import Image
 
 from ladder_ebgan.recipe import load_recipe
+from ladder_ebgan.report.figures.search import parameters_figure
+from ladder_ebgan.search.outcomes import Outcome
+from ladder_ebgan.search.space import load_space
+from ladder_ebgan.search.summary import Summary
 
 COMMAND = ("--data", "digits", "--validation", "100", "--processes", "1", "--no-compile")
 
@@ -194,3 +199,22 @@ def test_without_optuna_it_says_how_to_get_it() -> None:
     assert ended.stderr == (
         "ladder-ebgan: a search needs Optuna: install it with pip install 'ladder-ebgan[search]'\n"
     )
+
+
+def test_choices_and_settings_given_up_are_drawn(tmp_path: Path) -> None:
+    """One point a status and choice; the legend appears with the first setting that was given up."""
+    space = load_space(
+        str(search_run.write_space(tmp_path, ("{ low = 0.1, high = 0.5 }", "{ choices = [0.1, 0.25, 0.4] }")))
+    )
+    outcomes = [
+        Outcome(0, "done", {"ladder.learning_rate": 0.002, "network.input_noise": "0.1"}, (5.0, 6.0), 12, 1.0),
+        Outcome(1, "given up", {"ladder.learning_rate": 0.03, "network.input_noise": "0.4"}, (9.0, 8.0), 4, None),
+        Outcome(2, "diverged", {"ladder.learning_rate": 0.04, "network.input_noise": "0.25"}, (), 4, None),
+    ]
+    search = SimpleNamespace(request=SimpleNamespace(space=space))
+    sizes = []
+    for shown in (outcomes, outcomes[:1], outcomes[2:]):
+        parameters_figure(Summary(search, shown, [], {}, []), tmp_path / "figure")  # type: ignore[arg-type]
+        sizes.append((tmp_path / "figure.svg").read_bytes())
+    assert len(set(sizes)) == 3
+    assert [b'id="legend_1"' in svg for svg in sizes] == [True, False, False]

@@ -9,7 +9,7 @@ from ladder_ebgan.report.phrases import duration
 from ladder_ebgan.search.batch import Finished, Reported, Stepped
 from ladder_ebgan.search.outcomes import outcome_of, ranked
 from ladder_ebgan.search.search import Search, SearchEvent
-from ladder_ebgan.search.trainer import BatchBegun, BatchTrained
+from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,11 +50,13 @@ class SearchDisplay:
             return
         if isinstance(event, BatchBegun):
             self._begin(event)
+        elif isinstance(event, BatchEnded) and self.bars is not None:
+            self.bars.remove_task(self.tasks.pop(event.batch))
         elif isinstance(event, BatchTrained):
             if isinstance(event.said, Stepped):
                 self._step(event.batch, event.said.step)
             elif isinstance(event.said, Finished):
-                self._end(event.batch, event.said)
+                self._finish(event.said)
             elif isinstance(event.said, Reported):
                 self._report(event.batch, event.said)
 
@@ -96,11 +98,9 @@ class SearchDisplay:
             errors = ", ".join(f"{number}: {_mean(errors)}" for number, errors in report.errors.items())
             self._say(f"  step {report.step}, validation error of {errors}")
 
-    def _end(self, batch: int, finished: Finished) -> None:
+    def _finish(self, finished: Finished) -> None:
         for number, errors in finished.errors.items():
             self._say(f"setting {number}: validation error {_mean(errors)}")
-        if self.bars is not None:
-            self.bars.remove_task(self.tasks.pop(batch))
         trials = self.search.study.trials
         best = ranked([outcome_of(trial, finished.n_steps) for trial in trials])
         if best:

@@ -107,11 +107,6 @@ class SettingsBatch:
         """What the checkpoint says of the batch."""
         return {"trials": [candidate.number for candidate in self.candidates], "seeds": self.seeds}
 
-    @property
-    def n_replicas(self) -> int:
-        """How many replicas train at once."""
-        return len(self.candidates) * len(self.seeds)
-
     def _initial_state(self) -> State:
         recipes = [candidate.recipe for candidate in self.candidates for _ in self.seeds]
         return self.engine.initial_state(self.model, self._each(self.seeds), recipes)
@@ -186,7 +181,7 @@ class SettingsBatch:
     def _correct(self, at_most: int) -> dict[int, np.ndarray]:
         """Return by trial which validation images are classified rightly `[subsets, images]`; none if diverged."""
         engine, data = self.engine, self.engine.data
-        calibration = engine.calibration(self._each(self.subsets), self._each(self.seeds), at_most)
+        calibration = engine.calibration(self.model, self._each(self.subsets), self._each(self.seeds), at_most)
         statistics = calibrate(self.state.evaluated, data.train_images, *calibration)
         probabilities = class_probabilities(self.state.evaluated, statistics, data.test_images)
         correct = (probabilities.argmax(dim=-1) == data.test_labels).cpu().numpy()

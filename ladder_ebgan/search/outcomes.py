@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from ladder_ebgan.search.space import Choices, Space, overrides
+from ladder_ebgan.search.space import Space, overrides
 from ladder_ebgan.search.study import DIVERGED, ERRORS, SECONDS
 
 Status = Literal["done", "given up", "diverged", "unfinished"]
@@ -80,8 +80,3 @@ def read_correct(path: Path, n_subsets: int, n_images: int) -> np.ndarray:
     """Return which validation images a trial's models classify rightly, `[subsets, images]`."""
     packed = np.frombuffer(path.read_bytes(), np.uint8).reshape(n_subsets, -1)
     return np.unpackbits(packed, axis=1, count=n_images).astype(bool)
-
-
-def is_number(parameter: Any) -> bool:
-    """Return whether a parameter of a space is a range of numbers, not one of a few choices."""
-    return not isinstance(parameter, Choices)

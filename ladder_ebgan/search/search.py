@@ -17,7 +17,7 @@ from ladder_ebgan.machine import Resolved, resolve, versions
 from ladder_ebgan.search.batch import Candidate, Finished, Reported
 from ladder_ebgan.search.space import Space
 from ladder_ebgan.search.study import SECONDS, Study
-from ladder_ebgan.search.trainer import CHECKPOINTS, BatchBegun, BatchTrained, BatchTrainer, Task
+from ladder_ebgan.search.trainer import CHECKPOINTS, BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.search.validation import validation_split
 from ladder_ebgan.search.workers import pool_events
 
@@ -57,7 +57,7 @@ class SearchStopped:
     reason: str
 
 
-SearchEvent = BatchBegun | BatchTrained | SearchStopped
+SearchEvent = BatchEvent | SearchStopped
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Search:
         """Note a report, and return which settings go on."""
         return self.study.report(reported.step, reported.errors)
 
-    def note(self, event: BatchBegun | BatchTrained) -> None:
+    def note(self, event: BatchEvent) -> None:
         """Keep what a finished batch has come to."""
         if not isinstance(event, BatchTrained) or not isinstance(event.said, Finished):
             return

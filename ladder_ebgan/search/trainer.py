@@ -32,6 +32,16 @@ class BatchTrained:
 
 
 @dataclass(frozen=True)
+class BatchEnded:
+    """A batch has ended: finished, stopped, or without a setting that goes on."""
+
+    batch: int
+
+
+BatchEvent = BatchBegun | BatchTrained | BatchEnded
+
+
+@dataclass(frozen=True)
 class Task:
     """What a process needs to train batches."""
 
@@ -53,7 +63,7 @@ class BatchTrainer:
         candidates: list[Candidate],
         stop_reason: Callable[[], str | None],
         answer: Callable[[Reported], set[int]],
-    ) -> Iterator[BatchBegun | BatchTrained]:
+    ) -> Iterator[BatchEvent]:
         """Train one batch; `answer` says which of its settings go on after a report."""
         space, first = self.task.space, candidates[0].number
         checkpoint = self.task.folder / CHECKPOINTS / f"{first}.safetensors"
@@ -69,6 +79,7 @@ class BatchTrainer:
             try:
                 said = training.send(kept)
             except StopIteration:
+                yield BatchEnded(first)
                 return
             yield BatchTrained(first, said)
             kept = answer(said) if isinstance(said, Reported) else None

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ladder_ebgan.search.batch import Candidate, Reported, Stepped
-from ladder_ebgan.search.trainer import BatchBegun, BatchTrained, BatchTrainer, Task
+from ladder_ebgan.search.trainer import BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.workers import (
     EVENT,
     FAILED,
@@ -34,8 +34,8 @@ def pool_events(
     batches: Iterator[list[Candidate]],
     stop_reason: Callable[[], str | None],
     answer: Callable[[Reported], set[int]],
-    note: Callable[[BatchBegun | BatchTrained], None],
-) -> Iterator[BatchBegun | BatchTrained]:
+    note: Callable[[BatchEvent], None],
+) -> Iterator[BatchEvent]:
     """Train batches, each worker the next one as soon as it is free.
 
     If there is a reason to stop, or a worker fails, every worker leaves a checkpoint first.

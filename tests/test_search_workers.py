@@ -1,0 +1,126 @@
+"""A worker of a search: what it says, what it is told, how it ends. It runs in a thread here."""
+
+import threading
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+import search_run
+import torch
+
+from ladder_ebgan import machine
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.search import workers
+from ladder_ebgan.search.batch import Candidate, Finished, Reported, Stepped
+from ladder_ebgan.search.search import open_search
+from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained, Task
+from ladder_ebgan.workers import EVENT, FAILED, IDLE, STOP, TRAIN
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
+    monkeypatch.setattr(machine, "available_cores", lambda: 1)
+    monkeypatch.setattr(workers, "STEP_EVENT_SECONDS", 0.0)
+    n_threads = torch.get_num_threads()
+    space = search_run.write_space(tmp_path, more="report_every_steps = 4")
+    with open_search(search_run.request(tmp_path, space)) as search:
+        yield search.task
+    torch.set_num_threads(n_threads)
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def here() -> Iterator[Connection]:
+    """This end of the pipe, with a worker at the other."""
+    here, there = Pipe()
+
+    def work() -> None:
+        try:
+            workers.serve(there)
+        except EOFError:
+            there.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield here
+    here.close()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def candidates(task: Task) -> list[Candidate]:
+    rates = {0: 0.01, 7: 0.02}
+    return [
+        Candidate(number, task.space.recipe_of({"ladder.learning_rate": rate, "network.input_noise": 0.3}))
+        for number, rate in rates.items()
+    ]
+
+
+def test_it_trains_and_asks_which_settings_go_on(task: Task, here: Connection) -> None:
+    here.send((TRAIN, task))
+    assert here.recv() == (IDLE, None)
+    here.send((TRAIN, candidates(task)))
+    assert here.recv() == (EVENT, BatchBegun(0, [0, 7], 0, 12))
+    steps, asked = list[int](), list[set[int]]()
+    while isinstance((message := here.recv())[1], BatchTrained):
+        said = message[1].said
+        if isinstance(said, Stepped):
+            steps.append(said.step)
+        elif isinstance(said, Reported):
+            asked.append(set(said.errors))
+            here.send((workers.KEEP, {7}))
+        else:
+            assert isinstance(said, Finished)
+            assert set(said.errors) == {7}
+            assert said.correct[7].shape == (2, search_run.N_VALIDATION)
+    assert (message, here.recv()) == ((EVENT, BatchEnded(0)), (IDLE, None))
+    assert steps == list(range(1, 13))
+    assert asked == [{0, 7}, {7}]
+
+
+def test_it_ends_a_batch_that_nobody_wants(task: Task, here: Connection) -> None:
+    here.send((TRAIN, task))
+    here.recv()
+    here.send((TRAIN, candidates(task)))
+    while not (isinstance(event := here.recv()[1], BatchTrained) and isinstance(event.said, Reported)):
+        pass
+    here.send((workers.KEEP, set()))
+    assert [here.recv(), here.recv()] == [(EVENT, BatchEnded(0)), (IDLE, None)]
+    assert not list(task.folder.glob("checkpoints/*"))
+
+
+def test_it_stops_with_a_checkpoint(task: Task, here: Connection) -> None:
+    """Told so while it waits for an answer, it takes the answer first."""
+    here.send((TRAIN, task))
+    here.recv()
+    here.send((TRAIN, candidates(task)))
+    while not (isinstance(event := here.recv()[1], BatchTrained) and isinstance(event.said, Reported)):
+        pass
+    here.send((STOP, None))
+    here.send((workers.KEEP, {0, 7}))
+    while (message := here.recv())[0] == EVENT:
+        pass
+    assert message == (IDLE, None)
+    assert [path.name for path in (task.folder / "checkpoints").iterdir()] == ["0.safetensors"]
+
+
+def test_what_goes_wrong_is_told(task: Task, here: Connection) -> None:
+    (task.folder / "checkpoints").mkdir()
+    (task.folder / "checkpoints/0.safetensors").write_bytes(b"broken")
+    here.send((TRAIN, task))
+    here.recv()
+    here.send((TRAIN, candidates(task)))
+    kind, error = here.recv()
+    assert kind == FAILED
+    assert isinstance(error, UsageError)
+    assert "0.safetensors is damaged" in str(error)
+
+
+def test_a_worker_whose_starter_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = Pipe()
+    here.close()
+    monkeypatch.setattr(workers.sys, "argv", ["-c", "0"])
+    monkeypatch.setattr(workers, "Connection", lambda _: there)
+    workers.main()  # returns
