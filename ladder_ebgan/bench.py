@@ -144,10 +144,9 @@ class Bench:
 
     def run(self) -> Iterator[str | PhaseResult]:
         """Measure every kind of step that the recipe has; yield notes on what is going on, and the results."""
-        settings = self.recipe.ebgan_ladder
-        for adversarial in (False, True):
-            if not adversarial or (settings is not None and adversarial_steps(settings)):
-                yield from self._phase(adversarial)
+        has_generator = any(adversarial_steps(self.recipe.settings(model)) for model in self.recipe.models)
+        for adversarial in (False, True) if has_generator else (False,):
+            yield from self._phase(adversarial)
 
     def _phase(self, adversarial: bool) -> Iterator[str | PhaseResult]:
         phase, model = "adversarial" if adversarial else "ladder", phase_model(self.recipe, adversarial)

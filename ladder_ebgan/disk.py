@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.floor import step_work
 from ladder_ebgan.group import GENERATED_IMAGES
-from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
+from ladder_ebgan.recipe import Recipe
 
 BYTES = 4  # of a float32
 STATES = 3  # numbers that a checkpoint has for each parameter: itself and Adam's two moments
@@ -33,7 +33,7 @@ class ReplicaBytes:
 def replica_bytes(recipe: Recipe, model: str, n_labels: int, dataset: Dataset) -> ReplicaBytes:
     """Return what a replica of `model` with `n_labels` labelled images takes."""
     settings = recipe.settings(model)
-    has_generator = isinstance(settings, EBGANLadderSettings)
+    has_generator = settings.has_generator
     of_ladder, n_parameters = (
         step_work(recipe, model, adversarial, dataset.n_features, dataset.n_classes).n_parameters
         for adversarial in (False, has_generator)

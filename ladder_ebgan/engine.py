@@ -71,13 +71,13 @@ class Engine:
         )
 
     def calibration(
-        self, subsets: Sequence[np.ndarray], seeds: Sequence[int], at_most: int
+        self, model: str, subsets: Sequence[np.ndarray], seeds: Sequence[int], at_most: int
     ) -> tuple[Tensor, Tensor]:
-        """Return the minibatches that calibrate the evaluation statistics: index and weight.
+        """Return the minibatches that calibrate the evaluation statistics of `model`: index and weight.
 
         At most `at_most` of unlabelled images; all of the labelled ones.
         """
         batch_size = self.recipe.training.batch_size
-        if self.recipe.network.evaluation_statistics == "labeled":
+        if self.recipe.evaluation_statistics(model) == "labeled":
             return labeled_calibration(subsets, batch_size)
         return unlabeled_calibration(len(self.data.train_images), seeds, batch_size, at_most)

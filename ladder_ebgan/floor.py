@@ -94,13 +94,15 @@ def step_work(recipe: Recipe, model: str, adversarial: bool, n_features: int, n_
     if adversarial:
         assert isinstance(settings, EBGANLadderSettings)
         options = settings.generator
-        for n_in, n_out in [*encoder, *decoder]:  # through the frozen discriminator
+        generator_sizes = options.sizes(n_features)
+        generator = list(pairwise(generator_sizes))
+        for n_in, n_out in [*encoder, *decoder] if options.is_trained else []:  # through the frozen discriminator
             found.update(_products(batch, n_in, n_out, to_weight=False))
-        generator = list(pairwise([options.latent_size, *options.hidden_sizes, n_features]))
         for layer, (n_in, n_out) in enumerate(generator, start=1):
-            found.update(_products(batch, n_in, n_out, to_input=layer > 1))
+            trained = options.is_trained
+            found.update(_products(batch, n_in, n_out, to_weight=trained, to_input=trained and layer > 1))
         n_parameters += sum(n_in * n_out + n_out for n_in, n_out in generator)
-        n_normals += batch * options.latent_size
+        n_normals += batch * generator_sizes[0]
     products = tuple(replace(product, count=count) for product, count in found.items())
     return Work(products, n_parameters, n_normals)
 

@@ -20,6 +20,7 @@ from ladder_ebgan.evaluation import (
     unlabeled_sample,
 )
 from ladder_ebgan.ladder import Statistics
+from ladder_ebgan.recipe import identity_of_model
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica, RunFolder, replica_name
 from ladder_ebgan.streams import Stream, stream_generator
@@ -149,12 +150,12 @@ class GroupJob:
 
     def calibration(self, at_most: int) -> tuple[Tensor, Tensor]:
         """Return the minibatches that calibrate the evaluation statistics: `Engine.calibration`."""
-        return self.engine.calibration(self.subsets, self.seeds, at_most)
+        return self.engine.calibration(self.group.model, self.subsets, self.seeds, at_most)
 
     @torch.no_grad()
     def _generated_images(self) -> np.ndarray | None:
         """Return `[replicas, images, features]` as bytes, from a whole batch for the generator's statistics."""
-        if self.state.generator is None:
+        if self.state.generator is None or self.state.generator.is_noise:
             return None
         shape = (self.engine.recipe.training.batch_size, self.state.generator.sizes[0])
         latents = np.stack(
@@ -188,13 +189,15 @@ class GroupJob:
         )
 
     def _model_metadata(self, replica: Replica) -> dict[str, Any]:
+        identity = self.folder.record["identity"]
         return {
             "model": self.group.model,
             "labels": replica.labels,
             "seed": replica.seed,
             "version": __version__,
             "torch_version": torch.__version__,
-            **self.folder.record["identity"],
+            **identity,
+            "recipe": identity_of_model(identity["recipe"], self.group.model),
             "classes": list(self.engine.dataset.classes),
             "image_shape": list(self.engine.dataset.image_shape),
         }

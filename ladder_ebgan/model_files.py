@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, parse_recipe
+from ladder_ebgan.recipe import Recipe, parse_recipe
 
 MODEL_FORMAT = 3  # of a model file: 1 had no number, and no statistics of the decoder; 3 is what estimators save
 RUN_FORMAT = 2  # of those in a run folder, one replica each
@@ -69,7 +69,7 @@ class ModelFile:
     @property
     def has_generator(self) -> bool:
         """Whether images can be drawn from it."""
-        return isinstance(self.recipe.settings(self.metadata.model), EBGANLadderSettings)
+        return self.recipe.settings(self.metadata.model).has_generator
 
 
 def find_models(path: Path) -> list[ModelFile]:

@@ -124,13 +124,14 @@ def _blank(metadata: Metadata, recipe: Recipe, seeds: Sequence[int], device: tor
     n_features, dtype = math.prod(metadata.image_shape), PRODUCT_DTYPES[metadata.precision]
     state = initial_state(recipe, metadata.model, seeds, n_features, len(metadata.classes), device, dtype)
     statistics = _blank_statistics(state.ladder, with_decoder=metadata.format > 1)
+    has_generator = recipe.settings(metadata.model).has_generator
     return TrainedModel(
         metadata.model,
         metadata.labels,
         tuple(seeds),
         state.ladder,
         statistics,
-        state.generator,
+        state.generator if has_generator else None,
         tuple(metadata.classes),
         tuple(metadata.image_shape),
         recipe,
@@ -171,8 +172,7 @@ def _weight_shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
     n_features, settings = math.prod(metadata.image_shape), recipe.settings(metadata.model)
     sizes = {"ladder.encoder": [n_features, *recipe.network.hidden_sizes, len(metadata.classes)]}
     if isinstance(settings, EBGANLadderSettings):
-        options = settings.generator
-        sizes["generator.weight"] = [options.latent_size, *options.hidden_sizes, n_features]
+        sizes["generator.weight"] = settings.generator.sizes(n_features)
     n_replicas = len(metadata.replica_seeds)
     return {
         f"{name}.{layer}": (n_replicas, *pair)

@@ -1,9 +1,10 @@
 """The recipe of an experiment: what a TOML file may say, how it is read, overridden, checked and written back."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +21,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.overrides import apply_changes
 from ladder_ebgan.recipe_files import recipe_text, suggestion
 
+MODELS = ("ladder", "ladder-matched", "ebgan-ladder")
+MAX_NAME = 40  # letters of a variant's name, which is part of the names of files
 NESTED = "it is nested too deeply, or has text that is not Unicode"
 
 
@@ -37,6 +41,8 @@ Size = Annotated[int, Field(gt=0, le=100_000)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_a_float32)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_a_float32)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Images = Literal["labeled", "unlabeled"]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -60,7 +66,7 @@ class Network(Section):
     hidden_noise: float | list[float]  # of all layers above the input, or of each: the hidden ones, the classes
     combinator: Literal["gaussian", "vanilla", "amlp"] = "gaussian"  # the denoising function, see combinators.py
     softmax_gamma: bool  # a learned scale under the softmax: Rasmus et al. have it, Zhao et al. have not
-    evaluation_statistics: Literal["labeled", "unlabeled"]  # images that calibrate the normalisation
+    evaluation_statistics: Images  # that calibrate the normalisation
     added = {"combinator": "gaussian"}
 
     @property
@@ -108,6 +114,13 @@ class LadderSettings(Section):
     decay_start_step: Annotated[int, Field(ge=0)]  # from here the learning rate falls linearly to 0
     classification_weight: NonNegative = 1.0
     denoising_weights: list[NonNegative]  # layers 0..L, on the mean square over units and examples
+    evaluation_statistics: Images | None = None  # in the place of the network's
+    added = {"evaluation_statistics": None}
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether a network that draws images belongs to it."""
+        return False
 
     @model_validator(mode="after")
     def _decay_within_run(self) -> Self:
@@ -140,9 +153,21 @@ class GeneratorSettings(Section):
     hidden_sizes: list[Size] = Field(min_length=1, max_length=100)
     latent_size: Size
     weight_std: Rate
-    learning_rate: Rate
+    learning_rate: NonNegative  # 0: it stays as it is drawn
     output: Literal["sigmoid", "linear"] = "sigmoid"  # pixels in [0, 1], or any numbers
-    added = {"output": "sigmoid"}
+    source: Literal["network", "noise"] = "network"  # of the contrastive images; noise has the range of the output
+    added = {"output": "sigmoid", "source": "network"}
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights ever change."""
+        return self.source == "network" and self.learning_rate > 0
+
+    def sizes(self, n_features: int) -> list[int]:
+        """Return the units of its layers, latents first; noise is latents without a layer."""
+        if self.source == "noise":
+            return [n_features]
+        return [self.latent_size, *self.hidden_sizes, n_features]
 
 
 class EBGANLadderSettings(LadderSettings):
@@ -151,6 +176,13 @@ class EBGANLadderSettings(LadderSettings):
     adversarial_steps: Annotated[int, Field(ge=0)]  # from here on the generator is off
     margin: Margin
     generator: GeneratorSettings
+    energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
+    added = {**LadderSettings.added, "energy_weighted": True}
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether a network that draws images belongs to it."""
+        return self.generator.source == "network"
 
     @model_validator(mode="after")
     def _adversarial_phase_within_run(self) -> Self:
@@ -165,6 +197,13 @@ class EBGANLadderSettings(LadderSettings):
         return self
 
 
+class Variant(Section):
+    """A model trained with a few changes, to be compared with it."""
+
+    of: Literal["ladder", "ladder-matched", "ebgan-ladder"]
+    set: list[str] = Field(default_factory=list)  # changes of the model's own section, such as margin.values.0=8
+
+
 class Recipe(Section):
     """An experiment. `labels` and `n_seeds` are what is trained when the command line does not say."""
 
@@ -174,13 +213,31 @@ class Recipe(Section):
     training: Training
     ladder: LadderSettings | None = None
     ebgan_ladder: EBGANLadderSettings | None = Field(None, alias="ebgan-ladder")
+    variants: dict[str, Variant] = Field(default_factory=dict)
+    added = {"variants": {}}
+
+    @field_validator("variants")
+    @classmethod
+    def _variants_have_names(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > MAX_NAME:
+                raise ValueError(
+                    f"'{name}' is no name of a variant: at most {MAX_NAME} lower-case letters and digits, "
+                    "with hyphens in between"
+                )
+            if name in MODELS:
+                raise ValueError(f"'{name}' is the name of a model: give the variant another one")
+        return variants
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
         if self.ladder is None and self.ebgan_ladder is None:
             raise ValueError("no model: needs a section [ladder] or [ebgan-ladder]")
+        every = {"ladder": self.ladder, "ebgan-ladder": self.ebgan_ladder} | {
+            f"variants.{name}": self._varied(name) for name in self.variants
+        }
         n_layers = len(self.network.hidden_sizes) + 2
-        for name, settings in (("ladder", self.ladder), ("ebgan-ladder", self.ebgan_ladder)):
+        for name, settings in every.items():
             if settings is not None and len(settings.denoising_weights) != n_layers:
                 raise ValueError(
                     f"{name}.denoising_weights has {len(settings.denoising_weights)} numbers, but the network "
@@ -190,18 +247,41 @@ class Recipe(Section):
 
     @property
     def models(self) -> list[str]:
-        """Models that can be trained from this recipe."""
+        """Models that can be trained from this recipe, then their variants."""
         adversarial = ["ladder-matched", "ebgan-ladder"] if self.ebgan_ladder else []
-        return (["ladder"] if self.ladder else []) + adversarial
+        return (["ladder"] if self.ladder else []) + adversarial + list(self.variants)
+
+    @property
+    def compared(self) -> list[str]:
+        """Models that are trained when nobody says which: the variants with what they are of, if there are any."""
+        bases = {variant.of for variant in self.variants.values()} or {"ladder", "ebgan-ladder"}
+        return [model for model in self.models if model in bases or model in self.variants]
 
     def settings(self, model: str) -> LadderSettings:
         """Return how `model` is trained; `ladder-matched` is `ebgan-ladder` without what makes it adversarial."""
+        if model in self.variants:
+            return self._varied(model)
         settings = self.ladder if model == "ladder" else self.ebgan_ladder
         if model not in self.models or settings is None:
             raise UsageError(f"the recipe has no model '{model}': it has {', '.join(self.models)}")
         if model == "ladder-matched":
             return LadderSettings(**settings.model_dump(include=set(LadderSettings.model_fields)))
         return settings
+
+    def _varied(self, name: str) -> LadderSettings:
+        """Return the settings of a variant."""
+        variant, source = self.variants[name], f"variants.{name}"
+        if variant.of not in self.models:
+            section = section_name(variant.of)
+            raise UsageError(f'{source}.of is "{variant.of}", but the recipe has no section [{section}]')
+        base = self.settings(variant.of)
+        tables = base.model_dump()
+        apply_changes(tables, variant.set, f"{source}: ", "learning_rate=0.001")
+        return _validated(type(base), tables, source)
+
+    def evaluation_statistics(self, model: str) -> Images:
+        """Return which images calibrate the normalisation of `model` when it is evaluated."""
+        return self.settings(model).evaluation_statistics or self.network.evaluation_statistics
 
     def identity(self) -> dict[str, Any]:
         """Return everything that a result depends on: all but which budgets and seeds are trained."""
@@ -219,21 +299,36 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _apply(tables, override)
+    apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
     return parse_recipe(tables, source=f"recipe '{name_or_path}'")
 
 
 def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
     """Check the tables of a recipe and return it; `source` is named in messages."""
+    return _validated(Recipe, tables, source)
+
+
+def _validated(schema: type[Model], tables: dict[str, Any], source: str) -> Model:
     try:
-        return Recipe.model_validate_json(json.dumps(tables))
+        return schema.model_validate_json(json.dumps(tables))
     except ValidationError as error:
-        raise UsageError(f"{source}: {first_problem(error)}") from error
+        raise UsageError(f"{source}: {first_problem(error, schema)}") from error
     except (TypeError, ValueError) as error:
         raise UsageError(f"{source}: dates are not allowed in a recipe, nor numbers that long") from error
     except RecursionError as error:
         raise UsageError(f"{source}: {NESTED}") from error
+
+
+def section_name(model: str) -> str:
+    """Return the section that a model which is no variant is trained by; `ladder-matched` has that of EBGAN-LN."""
+    return "ladder" if model == "ladder" else "ebgan-ladder"
+
+
+def identity_of_model(identity: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return what `Recipe.identity` is of a recipe that has no variants beside `model`."""
+    kept = {name: variant for name, variant in identity.get("variants", {}).items() if name == model}
+    rest = {key: value for key, value in identity.items() if key != "variants"}
+    return rest | ({"variants": kept} if kept else {})
 
 
 def recipe_toml(tables: dict[str, Any], section: str = "") -> str:
@@ -246,40 +341,15 @@ def recipe_toml(tables: dict[str, Any], section: str = "") -> str:
     return "".join(lines)
 
 
-def _apply(tables: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {override}: must be key=value, for example ladder.n_steps=1000")
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        parsed = {}
-    value = parsed["value"] if parsed.keys() == {"value"} else text.strip()  # a bare word is a string
-    *parents, last = key.strip().split(".")
-    table: Any = tables
-    for parent in parents:
-        table = table[_index(parent, table, override)] if isinstance(table, list) else table.setdefault(parent, {})
-        if not isinstance(table, dict | list):
-            raise UsageError(f"--set {override}: '{parent}' is not a section of the recipe")
-    table[_index(last, table, override) if isinstance(table, list) else last] = value
-
-
-def _index(part: str, numbers: list[Any], override: str) -> int:
-    """Return the place in a list that a part of a key names, counted from 0, as in `margin.values.0`."""
-    if not part.isdecimal() or int(part) >= len(numbers):
-        raise UsageError(f"--set {override}: '{part}' is no place in a list of {len(numbers)}, counted from 0")
-    return int(part)
-
-
-def first_problem(error: ValidationError, schema: type[BaseModel] | None = None) -> str:
-    """Return in words what is wrong first with a recipe, or with what `schema` describes."""
+def first_problem(error: ValidationError, schema: type[BaseModel]) -> str:
+    """Return in words what is wrong first with what `schema` describes, such as a recipe."""
     # A key that is misspelt is also one that is missing, and its name tells more.
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "json_invalid":
         return NESTED
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1], schema or Recipe)
+        known = _known_keys(problem["loc"][:-1], schema)
         guess = suggestion(str(problem["loc"][-1]), known)
         return f"unknown key '{path}'{guess}" + (f": known there are {', '.join(known)}" if known else "")
     if problem["type"] == "missing":
@@ -297,8 +367,8 @@ def _known_keys(location: tuple[int | str, ...], of: type[BaseModel]) -> list[st
     schema = of.model_json_schema(by_alias=True)
     node = schema
     for part in location:
-        node = node.get("properties", {}).get(part, {})
+        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
         references = [node, *node.get("anyOf", [])]
         name = next((reference["$ref"] for reference in references if "$ref" in reference), "")
-        node = schema["$defs"].get(name.rpartition("/")[2], {})
+        node = schema["$defs"].get(name.rpartition("/")[2], node)
     return list(node.get("properties", {}))

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.overrides import apply_changes
 
 FORMAT = 1  # of the folder; a later version reads it or refuses it
 
@@ -46,6 +47,13 @@ class ModelSettings(Part):
     n_steps: Count
 
 
+class VariantOfModel(Part):
+    """A model with changes of its section."""
+
+    of: Literal["ladder", "ladder-matched", "ebgan-ladder"]
+    set: list[str]
+
+
 class RecipeSections(Part):
     """The recipe that was trained."""
 
@@ -53,6 +61,19 @@ class RecipeSections(Part):
     training: dict[str, Any]
     ladder: ModelSettings | None
     ebgan_ladder: ModelSettings | None = Field(alias="ebgan-ladder")
+    variants: dict[str, VariantOfModel] = {}
+
+    @model_validator(mode="after")
+    def _variants_can_be_made(self) -> Self:
+        for name, variant in self.variants.items():
+            section = self.ladder if variant.of == "ladder" else self.ebgan_ladder
+            if section is None:
+                raise ValueError(f"variants.{name} is of {variant.of}, which has no section")
+            tables: dict[str, Any] = section.model_dump()
+            apply_changes(tables, variant.set, f"variants.{name}: ", "n_steps=1000")
+            if type(tables["n_steps"]) is not int or tables["n_steps"] <= 0:
+                raise ValueError(f"variants.{name} has no number of steps")
+        return self
 
 
 class Identity(Part):

@@ -240,7 +240,9 @@ def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     if not os.path.lexists(path / "run.json"):
         return _new_record(description)
     record = read_record(path)
-    difference = _difference(record["identity"], description["identity"])
+    here = _with_variants_of(record["identity"], description["identity"])
+    record["identity"] = _with_variants_of(here, record["identity"])
+    difference = _difference(record["identity"], here)
     if difference:
         raise UsageError(
             f"the folder {path} holds another run ({difference}): "
@@ -251,6 +253,13 @@ def _record(path: Path, description: dict[str, Any]) -> dict[str, Any]:
 
 def _new_record(description: dict[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, **description, "groups": [], "starts": []}
+
+
+def _with_variants_of(other: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """Return an identity with the variants of another beside its own: like seeds, they are added to a run."""
+    recipe = identity["recipe"]
+    variants = {**other["recipe"].get("variants", {}), **recipe.get("variants", {})}
+    return {**identity, "recipe": {**recipe, "variants": variants}} if variants else identity
 
 
 def _clear(path: Path) -> None:

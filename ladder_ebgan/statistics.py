@@ -7,7 +7,8 @@ seeds cannot tell is None, never a number that looks like an answer.
 Student, "The probable error of a mean", Biometrika 6 (1908). Wilcoxon, "Individual comparisons by ranking
 methods", Biometrics Bulletin 1 (1945). Schuirmann, "A comparison of the two one-sided tests procedure and the
 power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
-Biopharmaceutics 15 (1987).
+Biopharmaceutics 15 (1987). Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+Statistics 6 (1979).
 """
 
 from collections.abc import Sequence
@@ -131,6 +132,22 @@ def compare_paired(baseline: Sequence[float], model: Sequence[float]) -> PairedC
         p_wilcoxon=_signed_rank_test(differences),
         relative_improvement_percent=improvement,
     )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct p-values for how many comparisons were made (Holm 1979).
+
+    Of `m` p-values in increasing order, the i-th becomes `max_{j <= i} min(1, (m - j + 1) p_j)`. Rejecting where
+    that is below 0.05, any wrong rejection at all has a probability of at most 5 %, however the comparisons are
+    related. None, of a comparison without a test, stays None, but was tried: it counts, as the largest.
+    """
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+        corrected[place] = largest
+    return corrected
 
 
 def compare_equivalence(

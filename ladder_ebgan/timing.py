@@ -11,7 +11,7 @@ from ladder_ebgan import capture
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.training import Stepper
+from ladder_ebgan.training import Stepper, adversarial_steps
 
 N_FIRST_STEPS = {"cpu": 2, "cuda": capture.WARM_UP_STEPS + 1}  # compiled and recorded
 TIMED_STEPS = 5
@@ -25,7 +25,9 @@ def step_seconds(engine: Engine, n_replicas: int, adversarial: bool) -> float:
 
 def phase_model(recipe: Recipe, adversarial: bool) -> str:
     """Return the model whose settings a phase is timed with: alone, or against a generator."""
-    return "ebgan-ladder" if adversarial else recipe.models[0]
+    if not adversarial:
+        return recipe.models[0]
+    return next(model for model in recipe.models if adversarial_steps(recipe.settings(model)))
 
 
 def throwaway_step(engine: Engine, n_replicas: int, adversarial: bool) -> Callable[[], None]:

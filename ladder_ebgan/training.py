@@ -43,7 +43,7 @@ class State:
     ladder: Ladder
     ladder_optimizer: Optimizer
     generator: Generator | None
-    generator_optimizer: Optimizer | None
+    generator_optimizer: Optimizer | None  # None as well where no generator trains: it is frozen, or noise
     diverged_step: Tensor  # [replicas], the first step, counted from 1, with a cost not finite; -1 without
     step: int = 0  # steps done
     seconds: float = 0.0  # of training so far
@@ -96,12 +96,14 @@ def initial_state(
     generator = generator_optimizer = None
     if isinstance(settings, EBGANLadderSettings):
         options = settings.generator
-        sizes = [options.latent_size, *options.hidden_sizes, n_features]
+        sizes = options.sizes(n_features)
         generator = Generator(seeds, sizes, options.weight_std, product_dtype, functions.layers, options.output).to(
             device
         )
-        rates = [each.generator.learning_rate for each in every if isinstance(each, EBGANLadderSettings)]
-        generator_optimizer = _adam(generator, training, rates)
+        of_generators = [each.generator for each in every if isinstance(each, EBGANLadderSettings)]
+        if any(each.is_trained for each in of_generators):
+            rates = [each.learning_rate for each in of_generators]
+            generator_optimizer = _adam(generator, training, rates)
     diverged = torch.full((len(seeds),), -1, device=device)
     optimizer = _adam(ladder, training, [each.learning_rate for each in every])
     decays = [each.training.averaging_decay for each in recipes]
@@ -150,26 +152,29 @@ def adversarial_step(
     functions: Functions,
     classification_weight: Tensor | float,
     margin: Tensor | float,
+    energy_weighted: bool = True,
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
     Both see the same generated images under the same noise. The generated images pass the ladder as a batch of
     their own, with its own statistics; at margin 0 the discriminator's update is the plain ladder's, to the bit.
-    The energy carries lambda_L2 as a whole, hinge included, so the margin is in the unit of the energy.
+    The energy carries lambda_L2 as a whole, hinge included, so the margin is in the unit of the energy; the hinge
+    has a weight of 1 if it is not to be `energy_weighted`. Generators without an optimiser stay as they are.
     """
     assert state.generator is not None
-    assert state.generator_optimizer is not None
     assert batch.latents is not None
     assert batch.generated_noise is not None
     real = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
     generated = functions.generate(state.generator, batch.latents)
     energy = functions.generated_energy(state.ladder, generated.detach(), batch.generated_noise)
     hinge = margin_hinge(energy, margin)
-    _update(state.ladder_optimizer, real.total + energy_weight(state.ladder) * hinge)
+    weight = energy_weight(state.ladder) if energy_weighted else 1.0
+    _update(state.ladder_optimizer, real.total + weight * hinge)
 
-    with _frozen(state.ladder):
-        fooled = functions.generated_energy(state.ladder, generated, batch.generated_noise)
-        _update(state.generator_optimizer, generator_loss(fooled))
+    if state.generator_optimizer is not None:
+        with _frozen(state.ladder):
+            fooled = functions.generated_energy(state.ladder, generated, batch.generated_noise)
+            _update(state.generator_optimizer, generator_loss(fooled))
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
     return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
@@ -223,7 +228,8 @@ class Stepper:
     def __init__(self, state: State, batches: BatchStream, settings: Settings, functions: Functions) -> None:
         self.state, self.batches, self.functions = state, batches, functions
         self.settings = [settings] if isinstance(settings, LadderSettings) else list(settings)
-        device = batches.step.device
+        first, device = self.settings[0], batches.step.device
+        self.energy_weighted = isinstance(first, EBGANLadderSettings) and first.energy_weighted
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
         self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), len(self.settings), device=device)
 
@@ -241,9 +247,10 @@ class Stepper:
         _set_learning_rates(state.ladder_optimizer, learning_rate)
         batch = self.batches.current(adversarial)
         if adversarial:
-            assert state.generator_optimizer is not None
-            _set_learning_rates(state.generator_optimizer, generator_learning_rate)
-            costs = adversarial_step(state, batch, self.functions, weight, margin.unsqueeze(-1))
+            if state.generator_optimizer is not None:
+                _set_learning_rates(state.generator_optimizer, generator_learning_rate)
+            margin = margin.unsqueeze(-1)
+            costs = adversarial_step(state, batch, self.functions, weight, margin, self.energy_weighted)
         else:
             costs = ladder_step(state, batch, self.functions, weight)
         if state.average is not None:

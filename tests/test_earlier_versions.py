@@ -34,6 +34,18 @@ def test_a_setting_that_had_no_key_then_makes_it_another_run(folder: Path) -> No
     assert 'holds another run (recipe.network.combinator is not set there, "vanilla" here)' in message
 
 
+def test_a_variant_is_compared_with_a_model_that_was_trained_then(folder: Path) -> None:
+    """What the folder said of itself stays, and the variant is added."""
+    before = json.loads((folder / "run.json").read_text())["identity"]
+    options = ("--set", 'variants.slow.of="ladder"', "--set", 'variants.slow.set=["learning_rate=0.001"]')
+    tiny.done(*tiny.arguments(folder, "--seeds", "1", "--model", "slow"), *options)
+    (comparison,) = json.loads((folder / "table.json").read_text())["comparisons"]
+    assert (comparison["baseline"], comparison["model"], comparison["n_seeds"]) == ("ladder", "slow", 1)
+    after = json.loads((folder / "run.json").read_text())["identity"]
+    assert after["recipe"].pop("variants") == {"slow": {"of": "ladder", "set": ["learning_rate=0.001"]}}
+    assert after == before
+
+
 def test_the_run_goes_on(folder: Path) -> None:
     finished = (EARLIER / "results.csv").read_text()
     outcome = tiny.done(*tiny.arguments(folder, "--seeds", "1"))

@@ -88,7 +88,7 @@ def test_it_is_the_training_of_the_engine(iris: Iris) -> None:
     engine = Engine(recipe, None, resolved, data, functions)  # type: ignore[arg-type]
     for _ in train(state, engine.batches(state, [labeled], [0]), recipe.settings("ladder"), functions):
         pass
-    index = engine.calibration([labeled], [0], at_most=150)
+    index = engine.calibration("ladder", [labeled], [0], at_most=150)
     statistics = calibrate(state.ladder, images, *index, with_decoder=True)
     for name, parameter in state.ladder.named_parameters():
         assert torch.equal(parameter, dict(fitted.model_.ladder.named_parameters())[name])

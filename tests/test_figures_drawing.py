@@ -77,6 +77,15 @@ def test_no_two_styles_share_a_marker() -> None:
     assert len({marker for _, marker, _ in styles}) == len(styles) == len({color for color, _, _ in styles})
 
 
+def test_ten_further_models_can_be_told_apart() -> None:
+    others = [f"variant-{place}" for place in range(10)]
+    models = ["ladder", "ladder-matched", "ebgan-ladder", *others]
+    styles = [style_of(model, models) for model in models]
+    assert styles[3:6] == drawing.OTHER_STYLES
+    assert len({marker for _, marker, _ in styles}) == 13
+    assert style_of("more", [*others, "more"])[1] == styles[6][1]
+
+
 def test_numbers_have_their_nouns() -> None:
     assert (counted(1, "seed"), counted(2, "seed"), counted(0, "seed")) == ("1 seed", "2 seeds", "0 seeds")
 

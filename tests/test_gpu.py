@@ -87,6 +87,19 @@ def test_captured_steps_equal_ordinary_ones(
     assert not torch.equal(reported(replayed)[-4], reported(replayed)[-8])  # another step, other costs
 
 
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("change", ["generator.learning_rate=0", "generator.source=noise", "energy_weighted=false"])
+def test_captured_steps_with_a_part_taken_away(
+    change: str, compiled: bool, small: MakeRecipe, data: SmallData, ordinary: Callable[[], None]
+) -> None:
+    """A generator that does not train, noise in its place, another weight of the hinge."""
+    recipe = small(*TWENTY_STEPS, f"ebgan-ladder.{change}", "ebgan-ladder.margin.values=[50, 0]")
+    replayed = run_of(recipe, "ebgan-ladder", data, compiled=compiled).train()
+    ordinary()
+    expected = run_of(recipe, "ebgan-ladder", data).train()
+    assert_same_runs(expected, replayed, tolerance=1e-3 if compiled else 1e-4)
+
+
 def test_captured_steps_of_replicas_with_settings_of_their_own(
     small: MakeRecipe, data: SmallData, ordinary: Callable[[], None]
 ) -> None:

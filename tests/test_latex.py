@@ -88,6 +88,20 @@ def test_a_comparison_has_a_row_for_each_number_that_is_known() -> None:
     ]
 
 
+def test_a_variant_has_a_corrected_p() -> None:
+    """Differences 1, 2, 3 and 0, 0, 0: p = 0.0742, twice that for two variants."""
+    rows = results({"ladder": [1.0, 2.0, 4.0], "noise": [2.0, 4.0, 7.0], "same": [1.0, 2.0, 4.0]})
+    latex = table_latex(build_table(rows, "digits", variants={"noise": "ladder", "same": "ladder"}))
+    lines = body(latex)
+    at = lines.index(r"\multicolumn{2}{l}{noise against ladder} \\")
+    assert lines[at + 4 : at + 6] == [
+        r"\quad paired t test, p & 0.074 \\",
+        r"\quad paired t test, p (Holm) & 0.15 \\",
+    ]
+    assert sum("Holm" in line for line in lines) == 1
+    assert any("by Holm's method for all 2 variants that were compared." in line for line in caption(latex))
+
+
 def test_each_pair_of_models_is_a_block() -> None:
     """As many seeds as a p-value below what is shown takes: 15 of one sign have p = 2 / 2^15 = 0.00006."""
     rows = results({"ladder": [2.0] * 15, "ladder-matched": [1.0] * 15, "other": [3.0] * 15})

@@ -360,6 +360,7 @@ values = st.recursive(
 @given(data=st.data())
 def test_any_mutation_gives_a_recipe_or_one_line(data: st.DataObject) -> None:
     mutated = copy.deepcopy(tables())
+    mutated["variants"] = {"flat": {"of": "ebgan-ladder", "set": ["margin.values=[9, 9]", "n_steps=200000"]}}
     for _ in range(data.draw(st.integers(1, 3))):
         table: Any = mutated
         while True:

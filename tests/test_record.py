@@ -85,6 +85,38 @@ def test_a_record_is_read_as_it_is() -> None:
     assert parse_record(json.dumps(later), PATH) == later
 
 
+VARIANT = {"of": "ladder", "set": ["n_steps=30", "margin.values.0=8"]}
+
+
+def with_variant(variant: Any) -> str:
+    recipe = {**RIGHT["identity"]["recipe"], "variants": {"long": variant}}
+    return json.dumps({**RIGHT, "identity": {**RIGHT["identity"], "recipe": recipe}})
+
+
+def test_a_record_may_have_variants() -> None:
+    parsed = parse_record(with_variant(VARIANT), PATH)
+    assert parsed["identity"]["recipe"]["variants"] == {"long": VARIANT}
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        (None, "identity.recipe.variants.long: "),
+        ({"set": []}, "identity.recipe.variants.long.of: field required"),
+        ({"of": "ladder"}, "identity.recipe.variants.long.set: field required"),
+        ({**VARIANT, "of": "lader"}, "identity.recipe.variants.long.of: input should be 'ladder'"),
+        ({**VARIANT, "set": "n_steps=30"}, "identity.recipe.variants.long.set: "),
+        ({**VARIANT, "set": ["n_steps"]}, "variants.long: n_steps: must be key=value, for example n_steps=1000"),
+        ({**VARIANT, "set": ["n_steps.x=3"]}, "variants.long: n_steps.x=3: 'n_steps' is not a section"),
+        ({**VARIANT, "set": ["n_steps=true"]}, "variants.long has no number of steps"),
+        ({**VARIANT, "set": ["n_steps=-5"]}, "variants.long has no number of steps"),
+        ({**VARIANT, "of": "ladder-matched"}, "variants.long is of ladder-matched, which has no section"),
+    ],
+)
+def test_a_damaged_variant_is_refused(variant: Any, expected: str) -> None:
+    assert expected in damage(with_variant(variant))
+
+
 def test_what_an_earlier_version_did_not_write_may_be_missing() -> None:
     earlier = copy.deepcopy(RIGHT)
     del earlier["n_test"], earlier["starts"][0]["overrides"]

@@ -184,6 +184,14 @@ def test_a_comparison_in_a_sentence(before: list[float], after: list[float], exp
     assert verdict(comparison) == f"With 50 labels, {expected}."
 
 
+def test_a_variant_is_better_only_with_a_corrected_p() -> None:
+    """-1.07 ± 0.14 has p = 0.001."""
+    paired = compare_paired([4.0, 4.0, 10.0], [3.0, 2.9, 8.9])
+    found = {p: verdict(Comparison(50, "ladder", "new", paired, p, 60)) for p in (0.049, 0.05)}
+    assert found[0.049] == "With 50 labels, new is better than ladder."
+    assert found[0.05] == "With 50 labels, no difference shown between new and ladder."
+
+
 def test_the_recipe_reads_as_the_recipe_of_the_run_and_marks_what_was_changed(run: Path) -> None:
     page = page_of(run)
     tables = tomllib.loads(recipe_of(page))
@@ -386,7 +394,7 @@ def test_commands_can_be_copied(run: Path) -> None:
         ["ladder-ebgan", "table", "it's here", "--format", "latex"],
         ["ladder-ebgan", "report", "it's here"],
         ["ladder-ebgan", "predict", "it's here", "--model", "ladder", *which, "my data.npz"],
-        ["ladder-ebgan", "sample", "it's here", *which, "--output", "generated.png"],
+        ["ladder-ebgan", "sample", "it's here", "--model", "ebgan-ladder", *which, "--output", "generated.png"],
     ]
     for _, name, *rest in commands:
         options = {option for parameter in cli.commands[name].params for option in parameter.opts}

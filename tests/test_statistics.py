@@ -13,6 +13,7 @@ from ladder_ebgan.statistics import (
     compare_equivalence,
     compare_paired,
     equivalence_power,
+    holm,
     mean,
     pairs_for_equivalence,
     sampling_error,
@@ -148,6 +149,38 @@ def test_equal_differences_have_an_interval_and_no_t_test() -> None:
     compared = compare_paired([1.2, 1.3, 1.4, 1.7], [1.1, 1.2, 1.3, 1.6])
     assert compared.p_paired_t is None
     assert compared.ci95 == pytest.approx((-0.1, -0.1))
+
+
+def test_holm_by_hand() -> None:
+    """In order 0.005, 0.01, 0.03, 0.04, times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04, which may not fall below 0.06."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.4, 0.5]) == [0.8, 0.8]
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+def test_holm_counts_a_comparison_without_a_test() -> None:
+    """Three were tried: 3 * 0.01 and 2 * 0.02."""
+    assert holm([0.02, None, 0.01]) == [0.04, None, 0.03]
+    assert holm([None]) == [None]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_agrees_with_its_definition_and_lies_between_p_and_bonferroni_s(p_values: list[float]) -> None:
+    """The i-th hypothesis is rejected at a level if all up to it are, each at the level over those that remain."""
+    corrected = holm(p_values)
+    order = np.argsort(p_values, kind="stable")
+    for p, found in zip(p_values, corrected, strict=True):
+        assert found is not None
+        assert p <= found <= min(1.0, len(p_values) * p) or found == pytest.approx(p)
+    for level in (0.01, 0.05, 0.3):
+        n_rejected = 0
+        while n_rejected < len(p_values) and (len(p_values) - n_rejected) * p_values[order[n_rejected]] <= level:
+            n_rejected += 1
+        assert [corrected[place] <= level for place in order] == [  # type: ignore[operator]
+            place < n_rejected for place in range(len(p_values))
+        ]
 
 
 def test_a_model_against_itself() -> None:

@@ -28,6 +28,74 @@ def test_order_of_models() -> None:
     ]
 
 
+def test_known_variants_come_after_the_models_in_their_order() -> None:
+    models = ["alpha", "zeta", "noise", "ebgan-ladder", "frozen", "ladder"]
+    assert model_order(models, ["noise", "ladder", "frozen", "absent"]) == [
+        *["ladder", "ebgan-ladder", "noise", "frozen", "alpha", "zeta"],
+    ]
+
+
+VARIANTS = {"noise": "ebgan-ladder", "frozen": "ebgan-ladder", "slow": "ladder"}
+
+
+def with_variants() -> Table:
+    """Differences of noise, frozen and slow: 1, 2, 3; 0.1, 0.2, 0.4; -1, -1, -1."""
+    of_100 = {
+        "ladder": [2.0, 3.0, 4.0],
+        "ebgan-ladder": [1.0, 2.0, 4.0],
+        "frozen": [1.1, 2.2, 4.4],
+        "noise": [2.0, 4.0, 7.0],
+        "slow": [1.0, 2.0, 3.0],
+        "other": [1.0, 1.0, 1.0],
+    }
+    of_20 = {"ebgan-ladder": [1.0, 2.0, 4.0], "noise": [2.0, 4.0, 7.0], "slow": [3.0, None]}
+    rows = results(of_100) + results(of_20, 20)
+    return build_table([*rows, result("ladder", 20, 1, 5.0)], "digits", variants=VARIANTS)
+
+
+def test_a_variant_is_compared_with_the_model_that_it_is_of() -> None:
+    table = with_variants()
+    assert [row.model for row in table.rows if row.labels == 100] == [
+        *["ladder", "ebgan-ladder", "noise", "frozen", "slow", "other"],
+    ]
+    assert [(each.labels, each.baseline, each.model, each.n_variants) for each in table.comparisons] == [
+        (20, "ladder", "ebgan-ladder", None),
+        (20, "ebgan-ladder", "noise", 1),
+        (100, "ladder", "ebgan-ladder", None),
+        (100, "ladder", "other", None),
+        (100, "ebgan-ladder", "noise", 3),
+        (100, "ebgan-ladder", "frozen", 3),
+        (100, "ladder", "slow", 3),
+    ]
+
+
+def test_p_of_variants_is_corrected_for_their_number_at_each_number_of_labels() -> None:
+    """Of 100 labels: 1, 2, 3 has t = 2 sqrt(3), p = 0.0742; 0.1, 0.2, 0.4 has t = sqrt(7), p = 0.1181; slow none.
+
+    Holm of three: 3 * 0.0742 = 0.2225 and 2 * 0.1181 = 0.2362. Of 20 labels there is one.
+    """
+    by_key = {(each.labels, each.model): each for each in with_variants().comparisons}
+    noise, frozen, slow = (by_key[100, model] for model in ("noise", "frozen", "slow"))
+    assert noise.paired.p_paired_t == pytest.approx(0.07418, abs=1e-5)
+    assert frozen.paired.p_paired_t == pytest.approx(0.11808, abs=1e-5)
+    assert noise.p_paired_t_holm == pytest.approx(0.22254, abs=3e-5)
+    assert frozen.p_paired_t_holm == pytest.approx(0.23616, abs=2e-5)
+    assert slow.p_paired_t_holm is None
+    assert by_key[20, "noise"].p_paired_t_holm == by_key[20, "noise"].paired.p_paired_t
+    assert by_key[100, "other"].p_paired_t_holm is None
+
+
+def test_notes_say_how_many_variants_p_is_corrected_for() -> None:
+    assert with_variants().notes == (
+        "20 labels: 1 of 2 seeds of slow diverged and is left out (seed 1)",
+        "20 labels: slow and ladder have no finished seed in common",
+        "20 labels: p called Holm is that of the paired t test, corrected by Holm's method for the one variant "
+        "that was compared",
+        "100 labels: p called Holm is that of the paired t test, corrected by Holm's method for all 3 variants "
+        "that were compared",
+    )
+
+
 def test_comparisons_are_against_both_baselines() -> None:
     models = {"ladder": [2.0], "ladder-matched": [1.5], "ebgan-ladder": [1.0], "other": [3.0]}
     table = build_table(results(models, 100) + results({"ladder": [1.0]}, 1000), "digits")

@@ -30,8 +30,9 @@ def test_json_has_the_promised_shape() -> None:
     (comparison,) = content["comparisons"]
     assert set(comparison) == {
         *("labels", "baseline", "model", "n_seeds", "relative_improvement_percent"),
-        *("mean_difference", "ci95", "p_paired_t", "p_wilcoxon"),
+        *("mean_difference", "ci95", "p_paired_t", "p_wilcoxon", "p_paired_t_holm", "n_variants"),
     }
+    assert (comparison["p_paired_t_holm"], comparison["n_variants"]) == (None, None)
     assert comparison["ci95"] == pytest.approx([-4.484138, 0.484138], abs=1e-6)
     assert comparison["p_wilcoxon"] is None
     assert len(content["reported"]) == 10
@@ -65,6 +66,40 @@ def test_csv_has_one_row_per_model_and_labels() -> None:
     assert (read[1]["mean"], read[1]["std"]) == ("1.5", "")
     assert (read[0]["median"], read[0]["min"], read[0]["max"]) == ("4.0", "4.0", "10.0")
     assert {(row["sampling_error"], row["diverged"]) for row in read} == {("", "")}
+
+
+def with_a_variant() -> Table:
+    """Differences of noise 1, 2, 3 from ebgan-ladder: mean 2 ± 2.484138, p = 0.0742; of few 0, of one seed."""
+    rows = {"ebgan-ladder": [1.0, 2.0, 4.0], "noise": [2.0, 4.0, 7.0], "few": [1.0]}
+    return build_table(results(rows), "digits", variants={"noise": "ebgan-ladder", "few": "ebgan-ladder"})
+
+
+def test_csv_has_the_comparison_of_a_variant_in_its_row() -> None:
+    model, noise, few = csv.DictReader(io.StringIO(table_csv(with_a_variant())))
+    assert list(model)[-11:] == [
+        *("diverged", "baseline", "n_pairs", "mean_difference", "ci95_low", "ci95_high"),
+        *("relative_improvement_percent", "p_paired_t", "p_paired_t_holm", "p_wilcoxon", "n_variants"),
+    ]
+    assert set(list(model.values())[-10:]) == {""}
+    assert (noise["model"], noise["labels"], noise["n_seeds"], noise["mean"]) == ("noise", "100", "3", str(13 / 3))
+    assert (noise["baseline"], noise["n_pairs"], noise["n_variants"]) == ("ebgan-ladder", "3", "2")
+    numbers = [float(noise[name]) for name in ("mean_difference", "ci95_low", "ci95_high", "p_paired_t_holm")]
+    assert numbers == pytest.approx([2.0, -0.484138, 4.484138, 2 * 0.0741799], abs=1e-6)
+    assert (few["n_pairs"], few["ci95_low"], few["p_paired_t"], few["p_paired_t_holm"]) == ("1", "", "", "")
+
+
+def test_json_has_corrected_p_values() -> None:
+    noise, few = json.loads(table_json(with_a_variant()))["comparisons"]
+    assert (noise["baseline"], noise["model"], noise["n_seeds"]) == ("ebgan-ladder", "noise", 3)
+    assert noise["p_paired_t_holm"] == pytest.approx(2 * noise["p_paired_t"])
+    assert (noise["n_variants"], few["n_variants"], few["p_paired_t_holm"]) == (2, 2, None)
+
+
+@pytest.mark.parametrize("write", [table_text, table_markdown])
+def test_text_and_markdown_have_corrected_p_values(write: Callable[[Table], str]) -> None:
+    text = " ".join(write(with_a_variant()).split())
+    assert "paired t p = 0.074, Holm p = 0.15 (3 seeds" in text
+    assert "corrected by Holm's method for all 2 variants that were compared" in text
 
 
 def test_csv_columns_are_as_the_design_has_them() -> None:

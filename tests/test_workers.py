@@ -35,7 +35,7 @@ GROUP, OTHER = (Group("ladder", (Replica(20, seed),)) for seed in (0, 1))
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    record = {"identity": {"precision": "float32"}}
+    record = {"identity": {"precision": "float32", "recipe": {}}}
     return Work(tmp_path, record, load_recipe("table2", tiny.settings()[1::2]), load_dataset("digits"), RESOLVED)
 
 

@@ -25,7 +25,8 @@ class Seeds(click.ParamType):  # type: ignore[type-arg]  # as WholeNumbers
 def model_options(seed_option: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Add the argument MODEL, --model and --labels, the option that chooses the seed, and --device."""
     path = click.argument("path", metavar="MODEL", type=AnyPath())
-    model = click.option("--model", metavar="NAME", help="Which model: ladder, ladder-matched or ebgan-ladder.")
+    help_of_model = "Which model: ladder, ladder-matched, ebgan-ladder, or a variant."
+    model = click.option("--model", metavar="NAME", help=help_of_model)
     labels = click.option("--labels", type=click.IntRange(min=1), metavar="N", help="Which number of labels.")
     device = click.option(
         "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to compute."

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     envvar="LADDER_EBGAN_RUN_MODEL",
     multiple=True,
     metavar="NAME",
-    help="ladder, ladder-matched or ebgan-ladder. Repeatable.  [default: ladder and ebgan-ladder]",
+    help="ladder, ladder-matched, ebgan-ladder, or a variant in the recipe. Repeatable.  "
+    "[default: ladder and ebgan-ladder; or all variants, with what they are of]",
 )
 @recipe_options("RUN")
 @click.option(
@@ -191,12 +192,11 @@ def request_of(
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
     budgets = [budget for group in labels for budget in group] or recipe.labels
-    compared = [model for model in recipe.models if model != "ladder-matched"]
     return Request(
         recipe_name=recipe_name,
         recipe=recipe,
         overrides=tuple(overrides),
-        models=tuple(dict.fromkeys(models or compared)),
+        models=tuple(dict.fromkeys(models or recipe.compared)),
         labels=tuple(sorted(set(budgets))),
         seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
         replicas_at_once=number_or_auto("--replicas-at-once", replicas_at_once),

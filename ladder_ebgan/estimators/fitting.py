@@ -39,7 +39,8 @@ class Fit:
         patience: int,
         show: Callable[[int, dict[str, list[float]]], None],
     ) -> None:
-        self.engine, self.seeds, self.subsets, self.show = engine, seeds, [labeled] * len(seeds), show
+        self.engine, self.model, self.show = engine, model, show
+        self.seeds, self.subsets = seeds, [labeled] * len(seeds)
         self.settings = engine.recipe.settings(model)
         self.state = engine.initial_state(model, seeds)
         self.best = Best(self.state, patience) if len(engine.data.test_images) else None
@@ -84,7 +85,7 @@ class Fit:
         return -probabilities.gather(-1, labels).clamp_min(SMALLEST).log().mean(dim=(1, 2))
 
     def _statistics(self, at_most: int, with_decoder: bool) -> Statistics:
-        calibration = self.engine.calibration(self.subsets, self.seeds, at_most)
+        calibration = self.engine.calibration(self.model, self.subsets, self.seeds, at_most)
         images = self.engine.data.train_images
         return calibrate(self.state.evaluated, images, *calibration, with_decoder=with_decoder)
 

@@ -71,7 +71,7 @@ def _comparison_blocks(table: Table, budgets: Sequence[int]) -> list[list[list[s
     blocks = []
     for model, baseline in dict.fromkeys((each.model, each.baseline) for each in table.comparisons):
         by_budget = {
-            each.labels: comparison_cells(each.paired)
+            each.labels: comparison_cells(each)
             for each in table.comparisons
             if (each.model, each.baseline) == (model, baseline)
         }

@@ -1,11 +1,14 @@
 """The tables of run folders, made from the files in them."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, write_atomically
+from ladder_ebgan.overrides import apply_changes
+from ladder_ebgan.recipe import section_name
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.table import Table, build_table
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
@@ -29,7 +32,9 @@ def table_of(paths: Sequence[Path]) -> Table:
             )
     trained: dict[str, tuple[Path, dict[str, Any]]] = {}  # of each model, where first and how
     for folder in folders:
-        for model in {result.model for result in folder.results()}:
+        finished = {result.model for result in folder.results()}
+        bases = {of for name, of in variants_of([folder.record]).items() if name in finished}
+        for model in finished | bases:  # a variant is compared with what it is of, wherever that was trained
             settings = _settings(folder, model)
             first_path, first_settings = trained.setdefault(model, (folder.path, settings))
             difference = first_difference(first_settings, settings)
@@ -49,7 +54,14 @@ def _table(folders: Sequence[RunFolder]) -> Table:
         dataset_name=records[0]["identity"]["data"]["name"],
         n_test=next((record["n_test"] for record in records if "n_test" in record), None),
         recipes=list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"])),
+        variants=variants_of(records),
     )
+
+
+def variants_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return, by name and in their order, the models that the variants of runs are of."""
+    recipes = [record["identity"].get("recipe", {}) for record in records]
+    return {name: each["of"] for recipe in recipes for name, each in recipe.get("variants", {}).items()}
 
 
 def _recipe(start: dict[str, Any]) -> str:
@@ -60,19 +72,31 @@ def _recipe(start: dict[str, Any]) -> str:
 def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     """Return all that the error rate of a model depends on, but for labels and seed."""
     identity = folder.record["identity"]
-    recipe, section = identity["recipe"], section_of(model)
+    recipe, of = identity["recipe"], base_of(identity["recipe"], model)
     training = {key: value for key, value in recipe["training"].items() if key != "curve_every_steps"}
     return {
         "precision": identity["precision"],
         "network": recipe["network"],
         "training": training,
-        section: recipe[section],
+        section_name(of): trained_section(recipe, model),
+        **({} if of == model else {"of": of}),
     }
 
 
-def section_of(model: str) -> str:
-    """Return the section of the recipe that a model is trained by; `ladder-matched` has that of EBGAN-LN."""
-    return "ladder" if model == "ladder" else "ebgan-ladder"
+def base_of(recipe: dict[str, Any], model: str) -> str:
+    """Return the model that a variant is of, and any other model as it is."""
+    return str(recipe.get("variants", {}).get(model, {}).get("of", model))
+
+
+def trained_section(recipe: dict[str, Any], model: str) -> Any:
+    """Return the section of a run's recipe that a model was trained by, with the changes of a variant."""
+    section = recipe[section_name(base_of(recipe, model))]
+    variant = recipe.get("variants", {}).get(model)
+    if variant is None:
+        return section
+    varied = deepcopy(section)
+    apply_changes(varied, variant["set"], f"variants.{model}: ", "n_steps=1000")
+    return varied
 
 
 def write_tables(folder: RunFolder) -> Table:

@@ -16,12 +16,13 @@ from ladder_ebgan.planning import finished_replicas
 from ladder_ebgan.recipe import load_recipe, recipe_toml
 from ladder_ebgan.recipe_files import recipe_names
 from ladder_ebgan.report.figures.of_run import figures_are_current
-from ladder_ebgan.report.outputs import section_of, table_of
+from ladder_ebgan.report.outputs import table_of, trained_section, variants_of
 from ladder_ebgan.report.page_figures import page_figures
 from ladder_ebgan.report.table import MISSING, Comparison, model_order
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Replica, RunFolder, read_record
+from ladder_ebgan.statistics import ALPHA
 
 PAPERS = {  # the sources of reported rows
     "Pezeshki et al. 2015": "https://arxiv.org/abs/1511.06430",
@@ -83,7 +84,7 @@ def report_page(path: Path) -> str:
 def contents(folder: RunFolder) -> dict[str, Any]:
     """Return what the template shows, by the names that it has there."""
     record, results, table = folder.record, folder.results(), table_of([folder.path])
-    models = model_order(group.model for group in folder.groups)
+    models = model_order((group.model for group in folder.groups), variants_of([record]))
     replicas = sorted({replica for group in folder.groups for replica in group.replicas})
     return {
         "record": record,
@@ -99,6 +100,7 @@ def contents(folder: RunFolder) -> dict[str, Any]:
             (verdict(comparison), line.removeprefix(f"{comparison.labels} labels: "))
             for comparison, line in zip(table.comparisons, comparison_lines(table), strict=True)
         ],
+        "corrected": any(comparison.p_paired_t_holm is not None for comparison in table.comparisons),
         "footnotes": footnotes(table),
         "unfinished": list(unfinished(folder)),
         "figures": page_figures(folder.path / "figures"),
@@ -122,7 +124,7 @@ def verdict(comparison: Comparison) -> str:
     model, baseline, paired = comparison.model, comparison.baseline, comparison.paired
     if paired.ci95 is None or paired.p_paired_t is None:
         found = f"no test of {model} against {baseline}"
-    elif paired.ci95[0] <= 0 <= paired.ci95[1]:
+    elif paired.ci95[0] <= 0 <= paired.ci95[1] or (comparison.p_paired_t_holm or 0) >= ALPHA:
         found = f"no difference shown between {model} and {baseline}"
     else:
         found = f"{model} is {'better' if paired.mean_difference < 0 else 'worse'} than {baseline}"
@@ -140,7 +142,7 @@ def unfinished(folder: RunFolder) -> Iterator[Unfinished]:
             if point.model == group.model and Replica(point.labels, point.seed) in missing
         ]
         if missing:
-            n_steps = folder.record["identity"]["recipe"][section_of(group.model)]["n_steps"]
+            n_steps = trained_section(folder.record["identity"]["recipe"], group.model)["n_steps"]
             yield Unfinished(
                 group.model, _named(missing), max((point.step for point in points), default=0), n_steps
             )

@@ -6,8 +6,8 @@ replicas have no error: they are left out, counted, and named in a note.
 Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", ICLR 2017, arXiv 1609.03126, section 4.2.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import (
     PairedComparison,
     compare_paired,
+    holm,
     mean,
     sampling_error,
     standard_deviation,
 )
 
-MODELS = ("ladder", "ladder-matched", "ebgan-ladder")  # the order of rows; any other model comes after
+MODELS = ("ladder", "ladder-matched", "ebgan-ladder")  # the order of rows; variants and any other model come after
 MISSING = "–"
 
 
@@ -60,6 +61,8 @@ class Comparison:
     baseline: str
     model: str
     paired: PairedComparison
+    p_paired_t_holm: float | None = None  # corrected for all variants that were compared at this number of labels
+    n_variants: int | None = None  # how many these are; None where the model is not a variant of the baseline
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Table:
     n_test: int | None  # test images; None where the run folder does not say
     recipes: tuple[str, ...]  # names of the recipes that the rows were trained with
     rows: tuple[Row, ...]  # by model in the order of `model_order`, then by labels
-    comparisons: tuple[Comparison, ...]  # by labels, then by baseline, then by model
+    comparisons: tuple[Comparison, ...]  # by labels; of models by baseline, then by model; then those of variants
     reported: tuple[Reported, ...]
     notes: tuple[str, ...]
 
@@ -102,39 +105,52 @@ REPORTED_ON_MNIST = (  # Table 2 of the paper
 )
 
 
-def model_order(models: Iterable[str]) -> list[str]:
-    """Return each model once: baselines first, then the energy-based one, then any other by name."""
-    return sorted(set(models), key=lambda model: (MODELS.index(model) if model in MODELS else len(MODELS), model))
+def model_order(models: Iterable[str], variants: Iterable[str] = ()) -> list[str]:
+    """Return each model once: baselines, the energy-based one, known variants as they come, any other by name."""
+    known = list(dict.fromkeys([*MODELS, *variants]))
+    return sorted(set(models), key=lambda model: (known.index(model) if model in known else len(known), model))
 
 
 def build_table(
-    results: Iterable[Result], dataset_name: str, n_test: int | None = None, recipes: Sequence[str] = ()
+    results: Iterable[Result],
+    dataset_name: str,
+    n_test: int | None = None,
+    recipes: Sequence[str] = (),
+    variants: Mapping[str, str] = {},
 ) -> Table:
     """Return the table of the results of one data set, which may come from several run folders.
 
     Without the number of test images, `n_test`, no row has a sampling error. The paper's own numbers stand
-    beside ours for `mnist` only. UsageError where two results of one model,
+    beside ours for `mnist` only. `variants` has, by name and in their order, the model that each is of and is
+    compared with. UsageError where two results of one model,
     number of labels and seed differ: they are of different recipes or machines, and have no common mean.
     """
     cells = _cells(results)
-    models = model_order(model for model, _ in cells)
+    models = model_order((model for model, _ in cells), variants)
     budgets = sorted({labels for _, labels in cells})
     rows = [
         _row(cells[model, labels], n_test) for model in models for labels in budgets if (model, labels) in cells
     ]
-    pairs = [("ladder", model) for model in models if model != "ladder"] + [("ladder-matched", "ebgan-ladder")]
+    others = [model for model in models if model != "ladder" and model not in variants]
+    pairs = [("ladder", model) for model in others] + [("ladder-matched", "ebgan-ladder")]
+    pairs += [(variants[model], model) for model in models if model in variants]
     by_key = {(row.model, row.labels): row for row in rows}
     notes = [_diverged_note(row) for row in rows if row.diverged]
-    comparisons = []
+    comparisons: list[Comparison] = []
     for labels in budgets:
+        found = []
         for baseline, model in pairs:
             if (baseline, labels) not in by_key or (model, labels) not in by_key:
                 continue
             comparison = _compare(by_key[baseline, labels], by_key[model, labels])
             if comparison:
-                comparisons.append(comparison)
+                found.append(comparison)
             else:
                 notes.append(f"{labels} labels: {model} and {baseline} have no finished seed in common")
+        of_variants = _corrected([each for each in found if each.model in variants])
+        comparisons += [each for each in found if each.model not in variants] + of_variants
+        if any(each.p_paired_t_holm is not None for each in of_variants):
+            notes.append(_correction_note(labels, len(of_variants)))
     if not cells:
         notes.append("no results yet")
     reported = REPORTED_ON_MNIST if dataset_name == "mnist" else ()
@@ -202,3 +218,20 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
         return None
     paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared])
     return Comparison(model.labels, baseline.model, model.model, paired)
+
+
+def _corrected(of_variants: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons of the variants at one number of labels with p-values for their number."""
+    p_values = holm([each.paired.p_paired_t for each in of_variants])
+    return [
+        replace(each, p_paired_t_holm=p, n_variants=len(of_variants))
+        for each, p in zip(of_variants, p_values, strict=True)
+    ]
+
+
+def _correction_note(labels: int, n_variants: int) -> str:
+    how_many = "the one variant that was" if n_variants == 1 else f"all {n_variants} variants that were"
+    return (
+        f"{labels} labels: p called Holm is that of the paired t test, corrected by Holm's method for {how_many} "
+        "compared"
+    )

@@ -4,10 +4,16 @@ import csv
 import io
 import json
 from dataclasses import asdict
+from typing import Any
 
 from ladder_ebgan.report.lines import text_console
-from ladder_ebgan.report.table import Table, named_seeds
+from ladder_ebgan.report.table import Comparison, Table, named_seeds
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, title
+
+VARIANT_COLUMNS = [  # of a CSV file, behind those that all models have
+    *("baseline", "n_pairs", "mean_difference", "ci95_low", "ci95_high", "relative_improvement_percent"),
+    *("p_paired_t", "p_paired_t_holm", "p_wilcoxon", "n_variants"),
+]
 
 
 def table_text(table: Table, *, color: bool = False) -> str:
@@ -52,16 +58,32 @@ def table_markdown(table: Table) -> str:
 
 
 def table_csv(table: Table) -> str:
-    """Return one row per model and number of labels, with full precision; a missing number is empty."""
+    """Return one row per model and number of labels, with full precision; a missing number is empty.
+
+    Where there are variants, their rows have the comparison with the model that they are of.
+    """
     columns = [
         *("model", "labels", "n_seeds", "n_diverged", "mean", "std", "median", "min", "max"),
         *("sampling_error", "diverged"),
     ]
+    compared = {(each.model, each.labels): each for each in table.comparisons if each.n_variants is not None}
+    columns += VARIANT_COLUMNS if compared else []
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) | {"diverged": named_seeds(row.diverged, "; ")} for row in table.rows)
+    for row in table.rows:
+        comparison = compared.get((row.model, row.labels))
+        more = {} if comparison is None else _compared(comparison)
+        writer.writerow(asdict(row) | {"diverged": named_seeds(row.diverged, "; ")} | more)
     return text.getvalue()
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    """Return the numbers of a comparison by their columns in a CSV file."""
+    paired = asdict(comparison.paired)
+    low, high = comparison.paired.ci95 or (None, None)
+    names = {"baseline": comparison.baseline, "n_pairs": paired["n"], "ci95_low": low, "ci95_high": high}
+    return {**asdict(comparison), **paired, **names}
 
 
 def table_json(table: Table) -> str:
@@ -69,8 +91,9 @@ def table_json(table: Table) -> str:
     comparisons = []
     for comparison in table.comparisons:
         paired = asdict(comparison.paired)
-        names = {"labels": comparison.labels, "baseline": comparison.baseline, "model": comparison.model}
-        comparisons.append({**names, "n_seeds": paired.pop("n"), **paired})
+        rest = {key: value for key, value in asdict(comparison).items() if key != "paired"}
+        corrected = {key: rest.pop(key) for key in ("p_paired_t_holm", "n_variants")}
+        comparisons.append({**rest, "n_seeds": paired.pop("n"), **paired, **corrected})
     head = {"dataset": table.dataset_name, "n_test": table.n_test, "recipes": table.recipes}
     blocks = {
         "rows": [asdict(row) for row in table.rows],

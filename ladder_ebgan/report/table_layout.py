@@ -37,14 +37,16 @@ def _cell(centre: float | None, spread: float | None, n_seeds: int) -> str:
     return f"{centre:.2f}{'' if spread is None else f' ± {spread:.2f}'} ({n_seeds})"
 
 
-def comparison_cells(paired: PairedComparison) -> dict[str, str]:
+def comparison_cells(comparison: Comparison) -> dict[str, str]:
     """Return the numbers of a paired comparison by what they are; the pairs may be too few for some."""
+    paired, corrected = comparison.paired, comparison.p_paired_t_holm
     improvement, t, wilcoxon = paired.relative_improvement_percent, paired.p_paired_t, paired.p_wilcoxon
     return {
         "difference": f"{paired.mean_difference:+z.2f} ({paired.n})",
         "95 % interval": MISSING if paired.ci95 is None else _interval(paired.ci95),
         "relative improvement": MISSING if improvement is None else f"{improvement:z.1f} %",
         "paired t test, p": MISSING if t is None else _p_value(t),
+        "paired t test, p (Holm)": MISSING if corrected is None else _p_value(corrected),
         "Wilcoxon test, p": MISSING if wilcoxon is None else _p_value(wilcoxon),
     }
 
@@ -61,7 +63,12 @@ def _comparison_line(comparison: Comparison) -> str:
         parts.append(f"relative improvement {paired.relative_improvement_percent:z.1f} %")
     difference = f"paired difference {paired.mean_difference:+z.2f} points"
     parts.append(difference + ("" if paired.ci95 is None else f" [95 % interval {_interval(paired.ci95)[1:]}"))
-    for name, p in (("paired t", paired.p_paired_t), ("Wilcoxon", paired.p_wilcoxon)):
+    p_values = {
+        "paired t": paired.p_paired_t,
+        "Holm": comparison.p_paired_t_holm,
+        "Wilcoxon": paired.p_wilcoxon,
+    }
+    for name, p in p_values.items():
         if p is not None:
             parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{_p_value(p)}")
     why = _why_missing(paired)

@@ -26,6 +26,7 @@ STYLES: dict[str, Style] = {
     "ebgan-ladder": (VERMILION, "^", "-."),
 }
 OTHER_STYLES: list[Style] = [(PURPLE, "D", ":"), (ORANGE, "v", "--"), (SKY, "P", "-.")]
+MORE_MARKERS = "X<*p>hd"  # of further models, which have the colours and lines of the others
 DPI = 150
 MIN_WIDTH = 5.5  # inches
 MAX_LETTERS = 14  # of the name of a class
@@ -35,7 +36,12 @@ MAX_COLUMNS_WIDTH = 9.0  # inches of panels side by side: on A4 the letters are 
 def style_of(model: str, models: Sequence[str]) -> Style:
     """Return colour, marker and line style: always the same for the models we know."""
     others = [other for other in models if other not in STYLES]
-    return STYLES[model] if model in STYLES else OTHER_STYLES[others.index(model) % len(OTHER_STYLES)]
+    if model in STYLES:
+        return STYLES[model]
+    place = others.index(model)
+    n_more, index = divmod(place, len(OTHER_STYLES))
+    color, marker, line = OTHER_STYLES[index]
+    return color, MORE_MARKERS[(place - len(OTHER_STYLES)) % len(MORE_MARKERS)] if n_more else marker, line
 
 
 def is_number(value: float | None) -> TypeGuard[float]:
