@@ -7,6 +7,7 @@ References:
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 
 def classification_cost(logits: Tensor, labels: Tensor) -> Tensor:
@@ -43,3 +44,27 @@ def margin_hinge(energy_generated: Tensor, margin: Tensor | float) -> Tensor:
 def generator_loss(energy_generated: Tensor) -> Tensor:
     """Eq. (2): `L_G = D(G(z))`, averaged over the batch of energies `[replicas, batch]`."""
     return energy_generated.mean(dim=-1)
+
+
+def pulling_away_term(representation: Tensor) -> Tensor:
+    """Eq. (14): mean over pairs `i != j` of a batch of the squared cosine between their encoder outputs, in [0, 1].
+
+    `f_PT = 1 / (N (N - 1)) sum_i sum_{j != i} (S_i^T S_j / (|S_i| |S_j|))^2`: 0 for orthogonal outputs, 1 for
+    parallel ones, whatever their lengths. It belongs to the generator's loss alone. An output of zeros, without a
+    direction, counts as orthogonal to all and has no gradient.
+
+    Args:
+        representation: S, `[replicas, batch, features]`; gradient flows through both outputs of a pair. Numbers of
+            less than 32 bits are converted to float32 first.
+
+    Raises:
+        ValueError: for a batch of fewer than two examples, which has no pairs.
+    """
+    n = representation.shape[-2]
+    if n < 2:
+        raise ValueError(f"the pulling-away term needs a batch of 2 or more examples, not {n}")
+    s = representation.to(torch.promote_types(representation.dtype, torch.float32))
+    direction = normalize(s, dim=-1)  # by lengths of 1e-12 or more: zeros stay zeros
+    cosine = direction @ direction.mT  # [replicas, batch, batch]
+    # Each pair once: subtracting the diagonal from a sum over all would drown small cosines in its rounding.
+    return cosine.triu(diagonal=1).square().sum(dim=(-2, -1)) / (n * (n - 1) / 2)
