@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,6 +80,15 @@ def refuse_strangers(path: Path, record: str, folders: Sequence[str]) -> None:
     files = [name for name in folders if name in names and not (path / name).is_dir()]
     if files:
         raise UsageError(f"{path / files[0]} must be a folder: move away what is there")
+
+
+def remove_files(path: Path, names: Sequence[str]) -> None:
+    """Remove files and folders of these names, as far as they are there; whatever else is there stays."""
+    for name in names:
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
 
 
 def first_difference(there: Any, here: Any, key: str = "") -> str | None:

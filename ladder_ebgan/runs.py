@@ -15,7 +15,6 @@ import errno
 import io
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.folders import first_difference, locked_folder, refuse_strangers, refusing, write_atomically
+from ladder_ebgan.folders import (
+    first_difference,
+    locked_folder,
+    refuse_strangers,
+    refusing,
+    remove_files,
+    write_atomically,
+)
 from ladder_ebgan.record import FORMAT, parse_record
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.rows import Row, read_rows, rows_text
@@ -264,12 +270,7 @@ def _with_variants_of(other: dict[str, Any], identity: dict[str, Any]) -> dict[s
 
 def _clear(path: Path) -> None:
     """Remove a run's files; whatever else somebody has put beside them stays."""
-    for name in RUN_FILES:
-        if (path / name).is_dir():
-            shutil.rmtree(path / name)
-        else:
-            (path / name).unlink(missing_ok=True)
-    (path / "run.json").unlink(missing_ok=True)  # last, so that a kill in between leaves a run to be cleared again
+    remove_files(path, [*RUN_FILES, RECORD])  # the record last, so that a kill in between leaves a run to clear
 
 
 def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:

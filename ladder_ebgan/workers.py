@@ -27,7 +27,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ from ladder_ebgan.trainer import Trainer
 WORK, TRAIN, MEASURE, STOP, WRITTEN = "work", "train", "measure", "stop", "written"
 IDLE, SECONDS, EVENT, WRITE, FAILED = "idle", "seconds", "event", "write", "failed"
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-c", "from ladder_ebgan.workers import main; main()")
+Event = TypeVar("Event")
 LOOK_SECONDS = 0.1  # between looks at whether to stop
 STEP_EVENT_SECONDS = 0.25  # between the steps of a group that a worker reports
 HELD_BACK = {signal.SIGINT, signal.SIGTERM}  # from workers: they inherit what is blocked when they are started
@@ -191,16 +192,29 @@ def worker_pool(
     Raises:
         MachineError: a worker has died.
     """
-    workers: list[Worker] = []
-    try:
-        for _ in range(n_processes):
-            workers.append(Worker())  # each is closed if the next one cannot be started
-        work = Work(folder.path, {"identity": folder.record["identity"]}, recipe, dataset, resolved)
-        for worker in workers:
-            worker.send(WORK, work)
+    work = Work(folder.path, {"identity": folder.record["identity"]}, recipe, dataset, resolved)
+    with started_workers(n_processes, work) as workers:
         for worker in workers:
             worker.receive()  # IDLE
         yield Pool(folder, resolved, workers)
+
+
+@contextmanager
+def started_workers(n_processes: int, work: Any, command: Sequence[str] | None = None) -> Iterator[list[Worker]]:
+    """Start workers and tell them what they need to know, and end them on the way out.
+
+    Args:
+        n_processes: how many.
+        work: the content of the first message.
+        command: as `Worker` takes it.
+    """
+    workers: list[Worker] = []
+    try:
+        for _ in range(n_processes):
+            workers.append(Worker(command))  # each is closed if the next one cannot be started
+        for worker in workers:
+            worker.send(WORK, work)
+        yield workers
     finally:
         for worker in workers:
             worker.close()
@@ -237,14 +251,18 @@ class Starter:
     def write(self, method: str, *arguments: Any) -> None:
         """Have a method of the run folder called, and wait until it is done."""
         self.send(WRITE, (method, arguments))
-        while self._receive() != WRITTEN:
-            pass
+        self.content_of_next(WRITTEN)
 
-    def _receive(self) -> str:
-        """Return the kind of the next message, which while a group trains is STOP or WRITTEN."""
-        kind, _ = self.connection.recv()
+    def content_of_next(self, wanted: str) -> Any:
+        """Wait for a message of some kind, before which only STOP may come, and return its content."""
+        while (message := self._receive())[0] != wanted:
+            pass
+        return message[1]
+
+    def _receive(self) -> tuple[str, Any]:
+        kind, content = self.connection.recv()
         self.stopping |= kind == STOP
-        return str(kind)
+        return kind, content
 
 
 class ForwardingFolder(RunFolder):
@@ -300,7 +318,7 @@ def serve(connection: Connection) -> None:
         EOFError, ConnectionError: the other end is closed.
     """
     starter = Starter(connection)
-    try:
+    with failures_told(starter):
         _, work = connection.recv()
         folder = ForwardingFolder(starter, work.path, work.record)
         trainer = Trainer(folder, work.recipe, work.dataset, work.resolved)
@@ -313,23 +331,41 @@ def serve(connection: Connection) -> None:
                 n_threads, *what = content
                 apply(replace(work.resolved, n_threads=n_threads))
                 starter.send(SECONDS, trainer.step_seconds(*what))
+
+
+@contextmanager
+def failures_told(starter: Starter) -> Iterator[None]:
+    """Tell the starter what has failed, unless it is that the starter is gone.
+
+    Raises:
+        EOFError, ConnectionError: the other end is closed.
+    """
+    try:
+        yield
     except (EOFError, ConnectionError):
         raise
     except Exception as error:
-        starter.send(FAILED, portable(error))
+        starter.send(FAILED, _portable(error))
 
 
 def _train(trainer: Trainer, group: Group, starter: Starter) -> None:
-    next_step_event = 0.0
-    for event in trainer.train([group], starter.stop_reason):
-        if isinstance(event, Stepped):
-            if time.monotonic() < next_step_event:
-                continue
-            next_step_event = time.monotonic() + STEP_EVENT_SECONDS
+    events = trainer.train([group], starter.stop_reason)
+    for event in with_fewer_steps(events, lambda event: isinstance(event, Stepped)):
         starter.send(EVENT, _with_arrays(event))
 
 
-def portable(error: Exception) -> Exception:
+def with_fewer_steps(events: Iterable[Event], is_step: Callable[[Event], bool]) -> Iterator[Event]:
+    """Yield events without the steps that follow too soon upon another."""
+    next_step_event = 0.0
+    for event in events:
+        if is_step(event):
+            if time.monotonic() < next_step_event:
+                continue
+            next_step_event = time.monotonic() + STEP_EVENT_SECONDS
+        yield event
+
+
+def _portable(error: Exception) -> Exception:
     """Return an exception that can be sent, with the lines that it comes from for whoever looks for the fault."""
     lines = "".join(traceback.format_exception(error))
     try:

@@ -10,6 +10,7 @@ import pytest
 import search_run
 import torch
 
+import ladder_ebgan.workers
 from ladder_ebgan import machine
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.search import workers
@@ -22,7 +23,7 @@ from ladder_ebgan.workers import EVENT, FAILED, IDLE, STOP, TRAIN
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
     monkeypatch.setattr(machine, "available_cores", lambda: 1)
-    monkeypatch.setattr(workers, "STEP_EVENT_SECONDS", 0.0)
+    monkeypatch.setattr(ladder_ebgan.workers, "STEP_EVENT_SECONDS", 0.0)
     n_threads = torch.get_num_threads()
     space = search_run.write_space(tmp_path, more="report_every_steps = 4")
     with open_search(search_run.request(tmp_path, space)) as search:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ import numpy as np
 
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.folders import first_difference, locked_folder, write_atomically
+from ladder_ebgan.folders import first_difference, locked_folder, remove_files, write_atomically
 from ladder_ebgan.machine import Resolved, resolve, versions
 from ladder_ebgan.search.batch import Candidate, Finished, Reported
 from ladder_ebgan.search.space import Space
-from ladder_ebgan.search.study import SECONDS, Study
+from ladder_ebgan.search.study import JOURNAL, SECONDS, Study
 from ladder_ebgan.search.trainer import CHECKPOINTS, BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.search.validation import validation_split
 from ladder_ebgan.search.workers import pool_events
@@ -25,6 +25,8 @@ RECORD = "search.json"
 FORMAT = 1
 MOST_VALIDATION = 10_000
 CORRECT = "correct"
+FOLDERS = (CORRECT, CHECKPOINTS, "figures")
+SEARCH_FILES = (*FOLDERS, JOURNAL, "trials.csv", "table.md", "table.json", "best.toml", RECORD)  # the record last
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,12 @@ def open_search(request: SearchRequest) -> Iterator[Search]:
         request.n_processes,
     )
     if request.n_processes is None and resolved.device.type == "cpu":
-        resolved = resolve(
-            *(request.device, request.precision, request.replicas_at_once, request.compiled),
-            n_steps,
-            resolved.n_threads,
-        )
+        resolved = replace(resolved, n_processes=resolved.n_threads, n_threads=1)
     path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
     with ExitStack() as stack:
-        stack.enter_context(locked_folder(path, RECORD, (CORRECT, CHECKPOINTS, "figures")))
+        stack.enter_context(locked_folder(path, RECORD, FOLDERS))
         if request.fresh:
-            _clear(path)
+            remove_files(path, SEARCH_FILES)
         _note_start(path, request, whole, n_validation, resolved)
         task = Task(path, space, dataset, resolved)
         at_once = max(1, resolved.replicas_at_once // space.n_subsets)
@@ -203,15 +201,3 @@ def read_search_record(path: Path) -> dict[str, Any]:
     if version != FORMAT:
         raise UsageError(f"{path / RECORD} has format {version}, and this version reads format {FORMAT}: update it")
     return dict(record)
-
-
-def _clear(path: Path) -> None:
-    """Remove a search's files; whatever else somebody has put beside them stays."""
-    import shutil
-
-    from ladder_ebgan.search.study import JOURNAL
-
-    for name in (CORRECT, CHECKPOINTS, "figures"):
-        shutil.rmtree(path / name, ignore_errors=True)
-    for name in (JOURNAL, "trials.csv", "table.md", "table.json", "best.toml", RECORD):
-        (path / name).unlink(missing_ok=True)

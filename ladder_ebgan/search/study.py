@@ -53,7 +53,8 @@ class Study:
     @property
     def trials(self) -> list[FrozenTrial]:
         """All trials that were begun, in order; proposals that were no recipe are left out."""
-        return [trial for trial in self.study.trials if trial.state not in {TrialState.WAITING, TrialState.FAIL}]
+        states = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+        return self.study.get_trials(deepcopy=False, states=states)
 
     def unfinished(self) -> list[list[Candidate]]:
         """Return the batches that were begun and not finished."""
@@ -90,10 +91,13 @@ class Study:
         raise UsageError(f"{INFEASIBLE_AT_MOST} settings in a row are no recipe; the last one: {reason}")
 
     def _waiting(self) -> bool:
-        return any(trial.state == TrialState.WAITING for trial in self.study.trials)
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _trial(self, number: int) -> Trial:
-        return Trial(self.study, self.study.trials[number]._trial_id)
+        return Trial(self.study, self._stored(number)._trial_id)
+
+    def _stored(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
 
     def report(self, step: int, errors: dict[int, list[float]]) -> set[int]:
         """Note validation errors on the way, end the hopeless trials, and return the numbers of the others."""
@@ -103,7 +107,7 @@ class Study:
             if math.isnan(mean):
                 trial.set_user_attr(DIVERGED, step)
             else:
-                if step not in self.study.trials[number].intermediate_values:  # said before a kill
+                if step not in self._stored(number).intermediate_values:  # said before a kill
                     trial.report(mean, step)
                 if not trial.should_prune():
                     kept.add(number)

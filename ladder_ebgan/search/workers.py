@@ -5,23 +5,21 @@ KEEP, the numbers of the trials that go on.
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
 
 from ladder_ebgan.search.batch import Candidate, Reported, Stepped
 from ladder_ebgan.search.trainer import BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.workers import (
     EVENT,
-    FAILED,
     IDLE,
-    STEP_EVENT_SECONDS,
     STOP,
     TRAIN,
-    Worker,
-    portable,
+    Starter,
+    failures_told,
+    started_workers,
+    with_fewer_steps,
     with_messages,
 )
 
@@ -51,7 +49,7 @@ def pool_events(
         MachineError: a worker has died.
         Exception: what ended the work of a worker.
     """
-    with _started(task) as workers:
+    with started_workers(task.resolved.n_processes, task, COMMAND) as workers:
         busy, stopping = list(workers), False
         failures: list[Exception] = []
         while busy:
@@ -79,46 +77,15 @@ def pool_events(
             raise failures[0]
 
 
-@contextmanager
-def _started(task: Task) -> Iterator[list[Worker]]:
-    """Start the workers, and end them on the way out."""
-    workers: list[Worker] = []
-    try:
-        for _ in range(task.resolved.n_processes):
-            workers.append(Worker(COMMAND))  # each is closed if the next one cannot be started
-        for worker in workers:
-            worker.send(TRAIN, task)
-        yield workers
-    finally:
-        for worker in workers:
-            worker.close()
-
-
 # What follows runs in the workers.
 
 
-class Starter:
-    """The process that started this worker, as it is seen from here."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection, self.stopping = connection, False
-
-    def stop_reason(self) -> str | None:
-        """Return why to stop training, if there is a reason."""
-        while self.connection.poll():
-            self._receive()
-        return STOP if self.stopping else None
+class SearchStarter(Starter):
+    """The process that started this worker, which says what goes on after a report."""
 
     def answer(self, _: Reported) -> set[int]:
         """Return which settings go on after the report that was sent."""
-        while (message := self._receive())[0] != KEEP:
-            pass
-        return set(message[1])
-
-    def _receive(self) -> tuple[str, Any]:
-        kind, content = self.connection.recv()
-        self.stopping |= kind == STOP
-        return kind, content
+        return set(self.content_of_next(KEEP))
 
 
 def main() -> None:
@@ -133,25 +100,17 @@ def serve(connection: Connection) -> None:
     Raises:
         EOFError, ConnectionError: the other end is closed.
     """
-    starter = Starter(connection)
-    try:
+    starter = SearchStarter(connection)
+    with failures_told(starter):
         trainer = BatchTrainer(connection.recv()[1])
         while True:
-            connection.send((IDLE, None))
+            starter.send(IDLE)
             kind, candidates = connection.recv()
             if kind == TRAIN:
-                _train(trainer, candidates, starter)
-    except (EOFError, ConnectionError):
-        raise
-    except Exception as error:
-        connection.send((FAILED, portable(error)))
+                events = trainer.train(candidates, starter.stop_reason, starter.answer)
+                for event in with_fewer_steps(events, _is_step):
+                    starter.send(EVENT, event)
 
 
-def _train(trainer: BatchTrainer, candidates: list[Candidate], starter: Starter) -> None:
-    next_step_event = 0.0
-    for event in trainer.train(candidates, starter.stop_reason, starter.answer):
-        if isinstance(event, BatchTrained) and isinstance(event.said, Stepped):
-            if time.monotonic() < next_step_event:
-                continue
-            next_step_event = time.monotonic() + STEP_EVENT_SECONDS
-        starter.connection.send((EVENT, event))
+def _is_step(event: BatchEvent) -> bool:
+    return isinstance(event, BatchTrained) and isinstance(event.said, Stepped)
