@@ -1,5 +1,6 @@
 """Options and types of options that several commands share. Importing this is cheap."""
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -110,6 +111,41 @@ def device_options(function: Command) -> Command:
         help="Of matrix products.",
     )
     return device(precision(function))
+
+
+def data_option(function: Command) -> Command:
+    """Add --data."""
+    return click.option(
+        "--data",
+        default="mnist",
+        show_default=True,
+        metavar="NAME|PATH",
+        help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
+    )(function)
+
+
+def division_options(together: str, processes: str) -> Callable[[Command], Command]:
+    """Add --replicas-at-once and --processes, with these words of help; `number_or_auto` reads what is given."""
+    at_once = click.option("--replicas-at-once", default="auto", show_default=True, metavar="auto|N", help=together)
+    count = click.option("--processes", default="auto", show_default=True, metavar="auto|N", help=processes)
+    return lambda function: at_once(count(function))
+
+
+def _no_nan(_context: click.Context, _option: click.Parameter, seconds: float | None) -> float | None:
+    if seconds is not None and math.isnan(seconds):
+        raise UsageError("--time-limit nan: must be a number of seconds above 0")
+    return seconds
+
+
+def time_limit_option(function: Command) -> Command:
+    """Add --time-limit."""
+    return click.option(
+        "--time-limit",
+        type=click.FloatRange(min=0, min_open=True),
+        callback=_no_nan,
+        metavar="SECONDS",
+        help="Stop after this time with a checkpoint and exit code 75.",
+    )(function)
 
 
 def compile_option(command: str) -> Callable[[Command], Command]:

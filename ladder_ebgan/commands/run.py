@@ -1,6 +1,5 @@
 """The command `run`: train and compare models, print the table."""
 
-import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,12 @@ from ladder_ebgan.commands.options import (
     WholeNumbers,
     compile_option,
     complete_command,
+    data_option,
     device_options,
+    division_options,
     number_or_auto,
     recipe_options,
+    time_limit_option,
 )
 from ladder_ebgan.errors import FAILED, UsageError
 
@@ -45,27 +47,11 @@ if TYPE_CHECKING:
     "[default: ladder and ebgan-ladder; or all variants, with what they are of]",
 )
 @recipe_options("RUN")
-@click.option(
-    "--data",
-    default="mnist",
-    show_default=True,
-    metavar="NAME|PATH",
-    help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
-)
+@data_option
 @device_options
-@click.option(
-    "--replicas-at-once",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="How many seeds and budgets train together.",
-)
-@click.option(
-    "--processes",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="How many processes share the cores of a CPU; auto measures what is fastest.",
+@division_options(
+    together="How many seeds and budgets train together.",
+    processes="How many processes share the cores of a CPU; auto measures what is fastest.",
 )
 @compile_option("RUN")
 @click.option(
@@ -75,12 +61,7 @@ if TYPE_CHECKING:
     help="Folder of the run.  [default: runs/<data>-<recipe>]",
 )
 @click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Stop after this time with a checkpoint and exit code 75.",
-)
+@time_limit_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done and how long it would take; write nothing.")
 @click.option(
     "--json", "as_json", envvar="LADDER_EBGAN_RUN_JSON", is_flag=True, help="Print the table, or the plan, as JSON."
@@ -116,8 +97,6 @@ def run(
     from ladder_ebgan.report.figures import write_figures
     from ladder_ebgan.report.outputs import write_tables
 
-    if time_limit is not None and math.isnan(time_limit):
-        raise UsageError("--time-limit nan: must be a number of seconds above 0")
     request = request_of(**options, command=complete_command(context))
     console, stopped = stderr_console(), None
 

@@ -1,6 +1,5 @@
 """The command `search`: hyper-parameters by validation error."""
 
-import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,11 @@ from ladder_ebgan.commands.options import (
     AnyPath,
     compile_option,
     complete_command,
+    data_option,
     device_options,
+    division_options,
     number_or_auto,
+    time_limit_option,
 )
 from ladder_ebgan.errors import UsageError
 
@@ -46,13 +48,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Change a setting of the recipe that all trials share. Repeatable.",
 )
-@click.option(
-    "--data",
-    default="mnist",
-    show_default=True,
-    metavar="NAME|PATH",
-    help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
-)
+@data_option
 @click.option(
     "--validation",
     "n_validation",
@@ -61,31 +57,16 @@ if TYPE_CHECKING:
     help="Training images that are held out to compare settings.  [default: a sixth of them, 10000 at most]",
 )
 @device_options
-@click.option(
-    "--replicas-at-once",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="How many settings and subsets train together.",
-)
-@click.option(
-    "--processes",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="How many processes share the cores of a CPU; auto is one a core.",
+@division_options(
+    together="How many settings and subsets train together.",
+    processes="How many processes share the cores of a CPU; auto is one a core.",
 )
 @compile_option("SEARCH")
 @click.option(
     "--output", type=AnyPath(), metavar="DIR", help="Folder of the search.  [default: runs/<data>-search-<space>]"
 )
 @click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Stop after this time with checkpoints and exit code 75.",
-)
+@time_limit_option
 @click.option(
     "--json", "as_json", envvar="LADDER_EBGAN_SEARCH_JSON", is_flag=True, help="Print what was found as JSON."
 )
@@ -106,8 +87,6 @@ def search(
     75 time limit reached; 130 Ctrl-C; 143 SIGTERM. After the last three the
     same command goes on.
     """
-    if time_limit is not None and math.isnan(time_limit):
-        raise UsageError("--time-limit nan: must be a number of seconds above 0")
     _need_optuna()
     from ladder_ebgan.interruption import EXIT_CODES, stop_request
     from ladder_ebgan.report.figures.search import draw_search
