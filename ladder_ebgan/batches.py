@@ -26,6 +26,7 @@ class Batch(NamedTuple):
     noise: Tensor  # [replicas, 2 batch, units of all layers], standard normal
     latents: Tensor | None  # [replicas, batch, latent], standard normal; None without a generator
     generated_noise: Tensor | None  # [replicas, batch, units of all layers]
+    directions: Tensor | None = None  # [replicas, batch, features], standard normal; None where they are not used
 
 
 Normal = Callable[[Tensor, Tensor, Sequence[int]], Tensor]  # as philox_normal
@@ -90,6 +91,7 @@ class BatchStream:
             return NormalStream(seeds, stream, shape, device, normal)
 
         self.noise = normals(Stream.CORRUPTION_NOISE, 2 * batch_size, n_units)
+        self.directions = normals(Stream.ADVERSARIAL_DIRECTIONS, batch_size, images.shape[1])
         if latent_size is not None:
             self.latents = normals(Stream.LATENTS, batch_size, latent_size)
             self.generated_noise = normals(Stream.GENERATED_NOISE, batch_size, n_units)
@@ -109,8 +111,13 @@ class BatchStream:
         self.position.zero_()
         self.step.fill_(step)
 
-    def current(self, adversarial: bool = False) -> Batch:
-        """Return the batch of the step that the stream stands at, with latents and their noise if `adversarial`."""
+    def current(self, adversarial: bool = False, with_directions: bool = False) -> Batch:
+        """Return the batch of the step that the stream stands at.
+
+        Args:
+            adversarial: with latents and the noise of generated images.
+            with_directions: with those of virtual adversarial training.
+        """
         index = self.window.index_select(0, self.position).squeeze(0)  # [replicas, 2 batch]
         return Batch(
             images=self.images[index],
@@ -118,6 +125,7 @@ class BatchStream:
             noise=self.noise.at(self.step),
             latents=self.latents.at(self.step) if adversarial else None,
             generated_noise=self.generated_noise.at(self.step) if adversarial else None,
+            directions=self.directions.at(self.step) if with_directions else None,
         )
 
     def advance(self) -> None:

@@ -46,6 +46,11 @@ def ladder_costs(
         classification_weight: of the cross-entropy, one number or `[replicas]`.
     """
     n_labeled = labels.shape[1]
+    if not ladder.weighted:  # no decoder: the unlabelled images cost nothing here
+        logits = ladder.encode(images[:, :n_labeled], noise[:, :n_labeled]).logits
+        classification = classification_cost(logits, labels)
+        zero = torch.zeros_like(classification)
+        return LadderCosts(classification_weight * classification, classification, zero, zero)
     corrupted = ladder.encode(images, noise, groups=2)
     logits, unlabeled = corrupted.logits, images[:, n_labeled:]
     classification = classification_cost(logits[:, :n_labeled], labels)

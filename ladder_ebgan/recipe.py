@@ -106,6 +106,22 @@ class Training(Section):
     added = {"averaging_decay": 0.0}
 
 
+class Curve(Section):
+    """A number that changes over the steps: a curve through points, constant after the last."""
+
+    shape: Literal["linear", "cosine"] = "linear"
+    steps: list[Annotated[int, Field(ge=0, le=10**9)]] = Field(min_length=1)
+    values: list[NonNegative] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        if len(self.steps) != len(self.values):
+            raise ValueError(f"it has {len(self.steps)} steps and {len(self.values)} values, but needs as many")
+        if sorted(set(self.steps)) != self.steps:
+            raise ValueError(f"its steps must increase, but are {self.steps}")
+        return self
+
+
 class LadderSettings(Section):
     """How a ladder is trained, alone or as a discriminator."""
 
@@ -115,7 +131,10 @@ class LadderSettings(Section):
     classification_weight: NonNegative = 1.0
     denoising_weights: list[NonNegative]  # layers 0..L, on the mean square over units and examples
     evaluation_statistics: Images | None = None  # in the place of the network's
-    added = {"evaluation_statistics": None}
+    pseudo_label_weight: Curve | None = None  # of what else unlabelled images can cost, see consistency.py
+    vat_weight: NonNegative = 0.0
+    vat_radius: Rate = 2.0
+    added = {"evaluation_statistics": None, "pseudo_label_weight": None, "vat_weight": 0.0, "vat_radius": 2.0}
 
     @property
     def has_generator(self) -> bool:
@@ -128,22 +147,6 @@ class LadderSettings(Section):
             raise ValueError(
                 f"decay_start_step is {self.decay_start_step}, but must be below n_steps ({self.n_steps})"
             )
-        return self
-
-
-class Margin(Section):
-    """The margin m of Eq. (1) over the steps: a curve through points, constant after the last."""
-
-    shape: Literal["linear", "cosine"] = "linear"
-    steps: list[Annotated[int, Field(ge=0, le=10**9)]] = Field(min_length=1)
-    values: list[NonNegative] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _is_a_curve(self) -> Self:
-        if len(self.steps) != len(self.values):
-            raise ValueError(f"margin has {len(self.steps)} steps and {len(self.values)} values, but needs as many")
-        if sorted(set(self.steps)) != self.steps:
-            raise ValueError(f"margin.steps must increase, but is {self.steps}")
         return self
 
 
@@ -174,7 +177,7 @@ class EBGANLadderSettings(LadderSettings):
     """EBGAN-LN: a ladder as discriminator, first against a generator, then alone."""
 
     adversarial_steps: Annotated[int, Field(ge=0)]  # from here on the generator is off
-    margin: Margin
+    margin: Curve  # m of Eq. (1)
     generator: GeneratorSettings
     energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
     added = {**LadderSettings.added, "energy_weighted": True}

@@ -20,6 +20,7 @@ class Stream(IntEnum):
     GENERATED_NOISE = 4
     LATENTS = 5
     EVALUATION = 6
+    ADVERSARIAL_DIRECTIONS = 7
 
 
 def stream_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from ladder_ebgan.averaging import Average
 from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream
 from ladder_ebgan.capture import captured
+from ladder_ebgan.consistency import Consistency, consistency_cost
 from ladder_ebgan.costs import Functions, LadderCosts, energy_weight
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.losses import generator_loss, margin_hinge
-from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings, Recipe, Training
+from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
 from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
 
@@ -138,10 +139,14 @@ def _adam(module: nn.Module, options: Training, learning_rates: Sequence[float])
 
 
 def ladder_step(
-    state: State, batch: Batch, functions: Functions, classification_weight: Tensor | float
+    state: State,
+    batch: Batch,
+    functions: Functions,
+    classification_weight: Tensor | float,
+    consistency: Consistency | None = None,
 ) -> StepCosts:
     """Update the ladders once."""
-    costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
+    costs = _ladder_costs(state, batch, functions, classification_weight, consistency)
     _update(state.ladder_optimizer, costs.total)
     return StepCosts(_detached(costs), None, None)
 
@@ -153,6 +158,7 @@ def adversarial_step(
     classification_weight: Tensor | float,
     margin: Tensor | float,
     energy_weighted: bool = True,
+    consistency: Consistency | None = None,
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
@@ -164,7 +170,7 @@ def adversarial_step(
     assert state.generator is not None
     assert batch.latents is not None
     assert batch.generated_noise is not None
-    real = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
+    real = _ladder_costs(state, batch, functions, classification_weight, consistency)
     generated = functions.generate(state.generator, batch.latents)
     energy = functions.generated_energy(state.ladder, generated.detach(), batch.generated_noise)
     hinge = margin_hinge(energy, margin)
@@ -178,6 +184,24 @@ def adversarial_step(
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
     return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
+
+
+def _ladder_costs(
+    state: State,
+    batch: Batch,
+    functions: Functions,
+    classification_weight: Tensor | float,
+    consistency: Consistency | None,
+) -> LadderCosts:
+    """Return the costs of the real images; the total has those of `consistency` in it."""
+    costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
+    if consistency is None:
+        return costs
+    n_labeled = batch.labels.shape[1]
+    unlabeled = batch.images[:, n_labeled:], batch.noise[:, n_labeled:]
+    return costs._replace(
+        total=costs.total + consistency_cost(state.ladder, *unlabeled, batch.directions, consistency)
+    )
 
 
 def _detached(costs: LadderCosts) -> LadderCosts:
@@ -207,16 +231,22 @@ class Rates(NamedTuple):
     learning_rate: float
     generator_learning_rate: float  # 0 without a generator
     margin: float
+    pseudo_label_weight: float  # 0 without pseudo-labels
 
 
 def rates_at(settings: LadderSettings, step: int) -> Rates:
     """Return the scheduled values of `step`, counted from 0."""
     factor = learning_rate_factor(step, settings.decay_start_step, settings.n_steps)
+    learning_rate = settings.learning_rate * factor
+    pseudo_label_weight = _value_at(settings.pseudo_label_weight, step)
     if not isinstance(settings, EBGANLadderSettings):
-        return Rates(settings.learning_rate * factor, 0.0, 0.0)
-    curve = settings.margin
-    margin = interpolated(step, curve.steps, curve.values, curve.shape)
-    return Rates(settings.learning_rate * factor, settings.generator.learning_rate * factor, margin)
+        return Rates(learning_rate, 0.0, 0.0, pseudo_label_weight)
+    generator_learning_rate = settings.generator.learning_rate * factor
+    return Rates(learning_rate, generator_learning_rate, _value_at(settings.margin, step), pseudo_label_weight)
+
+
+def _value_at(curve: Curve | None, step: int) -> float:
+    return 0.0 if curve is None else interpolated(step, curve.steps, curve.values, curve.shape)
 
 
 Settings = LadderSettings | Sequence[LadderSettings]  # of all replicas, or of each
@@ -231,6 +261,8 @@ class Stepper:
         first, device = self.settings[0], batches.step.device
         self.energy_weighted = isinstance(first, EBGANLadderSettings) and first.energy_weighted
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
+        self.vat_weight = per_replica([each.vat_weight for each in self.settings], device)
+        self.vat_radius = per_replica([each.vat_radius for each in self.settings], device)
         self.rates = torch.zeros(WINDOW_STEPS, len(Rates._fields), len(self.settings), device=device)
 
     def seek(self, step: int) -> None:
@@ -243,21 +275,35 @@ class Stepper:
     def step(self, adversarial: bool) -> StepCosts:
         """Make the step that the batches stand at, and go to the next."""
         state, weight = self.state, self.classification_weight
-        learning_rate, generator_learning_rate, margin = self._current_rates()
+        learning_rate, generator_learning_rate, margin, pseudo_label_weight = self._current_rates()
+        consistency = self._consistency(pseudo_label_weight)
         _set_learning_rates(state.ladder_optimizer, learning_rate)
-        batch = self.batches.current(adversarial)
+        batch = self.batches.current(adversarial, with_directions=self.settings[0].vat_weight > 0)
         if adversarial:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)
             margin = margin.unsqueeze(-1)
-            costs = adversarial_step(state, batch, self.functions, weight, margin, self.energy_weighted)
+            costs = adversarial_step(
+                state, batch, self.functions, weight, margin, self.energy_weighted, consistency
+            )
         else:
-            costs = ladder_step(state, batch, self.functions, weight)
+            costs = ladder_step(state, batch, self.functions, weight, consistency)
         if state.average is not None:
             state.average.update(state.ladder, self.batches.step + 1)
         self._note_divergence(costs)
         self.batches.advance()
         return costs
+
+    def _consistency(self, pseudo_label_weight: Tensor) -> Consistency | None:
+        """Return what else the unlabelled images cost; settings of several replicas agree in which costs."""
+        first = self.settings[0]
+        if first.pseudo_label_weight is None and not first.vat_weight:
+            return None
+        return Consistency(
+            None if first.pseudo_label_weight is None else pseudo_label_weight,
+            self.vat_weight if first.vat_weight else None,
+            self.vat_radius,
+        )
 
     def _current_rates(self) -> tuple[Tensor, ...]:
         """Return the scheduled values, each `[1]`, or `[replicas]` where each has settings of its own."""

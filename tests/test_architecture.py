@@ -47,9 +47,21 @@ ALLOWED: dict[str, set[str]] = {
     # Training and evaluation.
     "batches": {"data", "philox"},
     "evaluation": {"energies", "ladder", "layers"},
+    "consistency": {"ladder", "losses"},
     "costs": {"capture", "energies", "generator", "ladder", "layers", "losses", "philox"},
     "training": {
-        *{"averaging", "batches", "capture", "costs", "generator", "ladder", "losses", "recipe", "replica_adam"},
+        *{
+            "averaging",
+            "batches",
+            "capture",
+            "consistency",
+            "costs",
+            "generator",
+            "ladder",
+            "losses",
+            "recipe",
+            "replica_adam",
+        },
         "schedules",
     },
     "tensor_files": set(),

@@ -11,7 +11,7 @@ from group_run import EAGER_AND_KERNELS, Run, reported
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.replica_adam import ReplicaAdam
-from ladder_ebgan.training import Stepper, rates_at
+from ladder_ebgan.training import Rates, Stepper, rates_at
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -79,7 +79,7 @@ def test_each_step_has_the_rates_of_each_replica(small: MakeRecipe, data: SmallD
             of_generator = run.state.generator_optimizer.param_groups[r]["lr"].item()
             assert of_ladder == pytest.approx(expected.learning_rate)
             assert of_generator == pytest.approx(expected.generator_learning_rate)
-    assert stepper.rates.shape == (WINDOW_STEPS, 3, 3)
+    assert stepper.rates.shape == (WINDOW_STEPS, len(Rates._fields), 3)
 
 
 def test_going_on_gives_the_bits_of_never_stopping(small: MakeRecipe, data: SmallData) -> None:

@@ -62,8 +62,9 @@ def stackable(recipe: Recipe, model: str) -> str:
     settings = recipe.settings(model)
     own: dict[str, Any] = settings.model_dump(
         exclude={"learning_rate": True, "decay_start_step": True, "classification_weight": True, "margin": True}
-        | {"generator": {"learning_rate"}}
+        | {"pseudo_label_weight": True, "vat_weight": True, "vat_radius": True, "generator": {"learning_rate"}}
     )
+    own["consistency"] = [settings.pseudo_label_weight is not None, settings.vat_weight > 0]
     own["denoising_weights"] = [weight > 0 for weight in settings.denoising_weights]
     network = recipe.network.model_dump(exclude={"input_noise", "hidden_noise"})
     return json.dumps([own, network, recipe.training.model_dump()], sort_keys=True)
