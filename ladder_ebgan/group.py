@@ -78,8 +78,12 @@ class GroupJob:
         self.settings = engine.recipe.settings(group.model)
         self.seeds = [replica.seed for replica in group.replicas]
         dataset = engine.dataset
-        orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(self.seeds)}
-        self.subsets = [orders[replica.seed][: replica.labels] for replica in group.replicas]
+        shared = self.settings.labeled_subset_seed
+        subset_seeds = self.seeds if shared is None else [shared] * len(self.seeds)
+        orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(subset_seeds)}
+        self.subsets = [
+            orders[seed][: replica.labels] for seed, replica in zip(subset_seeds, group.replicas, strict=True)
+        ]
         self.state = self._initial_state()
 
     def _initial_state(self) -> State:

@@ -131,10 +131,14 @@ class LadderSettings(Section):
     classification_weight: NonNegative = 1.0
     denoising_weights: list[NonNegative]  # layers 0..L, on the mean square over units and examples
     evaluation_statistics: Images | None = None  # in the place of the network's
+    labeled_subset_seed: Annotated[int, Field(ge=0, le=10**9)] | None = None  # in the place of each replica's own
     pseudo_label_weight: Curve | None = None  # of what else unlabelled images can cost, see consistency.py
     vat_weight: NonNegative = 0.0
     vat_radius: Rate = 2.0
-    added = {"evaluation_statistics": None, "pseudo_label_weight": None, "vat_weight": 0.0, "vat_radius": 2.0}
+    added = {
+        **dict.fromkeys(["evaluation_statistics", "labeled_subset_seed", "pseudo_label_weight"]),
+        **{"vat_weight": 0.0, "vat_radius": 2.0},
+    }
 
     @property
     def has_generator(self) -> bool:

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "philox": set(),
     "schedules": set(),
     "statistics": set(),
+    "crossed": set(),
     "theory": set(),
     "scores": {"statistics"},
     "overrides": set(),
@@ -213,7 +214,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"commands"},
 }
 OUTSIDE = {"click": {"cli", "commands"}, "rich": {"commands", "report"}}  # packages that few may import
-WITHOUT_TORCH = ["cli", "recipe", "data", "results", "streams", "errors", "statistics", "report.latex"]
+WITHOUT_TORCH = ["cli", "recipe", "data", "results", "streams", "errors", "statistics", "crossed", "report.latex"]
 WITHOUT_TORCH += ["model_files", "report.page", "scores"]
 
 FILES = {
