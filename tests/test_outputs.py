@@ -8,7 +8,7 @@ import tiny
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.outputs import table_of, write_tables
-from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
+from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 from ladder_ebgan.runs import RunFolder, read_record
 
 
@@ -63,7 +63,42 @@ def test_a_table_knows_its_test_set_and_its_recipes(
     assert table.rows[0].sampling_error is not None
 
 
-def test_one_model_trained_in_two_ways_has_no_common_table(
+def test_recipes_that_train_a_model_differently_have_rows_of_their_own(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A third folder, of more seeds of the first recipe, joins its rows; only models of one recipe are compared."""
+    first, second, third = (tiny.copied_run(tmp_path_factory, tmp_path / name) for name in ("a", "b", "c"))
+    record = read_record(second)
+    record["identity"]["recipe"]["ladder"]["n_steps"] += 1
+    record["starts"][0] |= {"recipe_name": "mine.toml", "overrides": []}
+    del record["n_test"]
+    (second / "run.json").write_text(json.dumps(record))
+    (third / "results.csv").write_text(
+        (third / "results.csv").read_text().replace(",20,0,", ",20,7,").replace(",20,1,", ",20,8,")
+    )
+    table, alone = table_of([first, second, third]), table_of([first, third])
+    assert table.recipes == ("table2 with changed settings", "mine")
+    assert [row for row in table.rows if row.recipe == alone.recipes[0]] == list(alone.rows)
+    assert [row.seeds for row in table.rows if row.recipe == "mine"] == [(0, 1), (0, 1)]
+    assert [row.seeds for row in alone.rows] == [(0, 1, 7, 8), (0, 1, 7, 8)]
+    assert [(each.recipe, each.model, each.paired.n) for each in table.comparisons] == [
+        (alone.recipes[0], "ebgan-ladder", 4),
+        ("mine", "ebgan-ladder", 2),
+    ]
+    assert all(row.sampling_error is not None for row in table.rows)  # the second folder does not say n_test
+    text = table_text(table)
+    assert "ebgan-ladder (mine)" in text
+    assert "20 labels: ebgan-ladder (mine) against ladder:" in text
+    device = first.joinpath("results.csv").read_text().splitlines()[1].split('"')[1]
+    assert f"mine: ladder, 20 labels: seeds 0, 1 on {device}, float32" in text.splitlines()
+    assert f"{alone.recipes[0]}: ladder, 20 labels: seeds 0, 1, 7, 8 on {device}, float32" in text.splitlines()
+    latex = table_latex(table)
+    assert "ladder (mine) & " in latex
+    assert "{ebgan-ladder (table2 with changed settings) against ladder}" in latex
+    assert "(mine)" not in table_text(alone)
+
+
+def test_one_model_trained_in_two_ways_by_one_recipe_has_no_common_table(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     first, second = (tiny.copied_run(tmp_path_factory, tmp_path / name) for name in ("a", "b"))

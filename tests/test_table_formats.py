@@ -30,8 +30,9 @@ def test_json_has_the_promised_shape() -> None:
     (comparison,) = content["comparisons"]
     assert set(comparison) == {
         *("labels", "baseline", "model", "n_seeds", "relative_improvement_percent"),
-        *("mean_difference", "ci95", "p_paired_t", "p_wilcoxon", "p_paired_t_holm", "n_variants"),
+        *("mean_difference", "ci95", "p_paired_t", "p_wilcoxon", "p_paired_t_holm", "n_variants", "recipe"),
     }
+    assert (ladder["recipe"], comparison["recipe"]) == ("", "")
     assert (comparison["p_paired_t_holm"], comparison["n_variants"]) == (None, None)
     assert comparison["ci95"] == pytest.approx([-4.484138, 0.484138], abs=1e-6)
     assert comparison["p_wilcoxon"] is None
@@ -47,6 +48,7 @@ def test_json_says_what_the_errors_are_of_and_which_seeds_failed() -> None:
     content = json.loads(table_json(build_table(rows, "digits", n_test=10000, recipes=["table2", "mine"])))
     assert (content["n_test"], content["recipes"]) == (10000, ["table2", "mine"])
     (row,) = content["rows"]
+    assert row["recipe"] == "table2, mine"
     assert row["sampling_error"] == pytest.approx(0.101449, abs=1e-6)
     assert row["diverged"] == [{"seed": 1, "step": 70}, {"seed": 2, "step": None}]
     assert content["notes"] == [
@@ -77,7 +79,7 @@ def with_a_variant() -> Table:
 def test_csv_has_the_comparison_of_a_variant_in_its_row() -> None:
     model, noise, few = csv.DictReader(io.StringIO(table_csv(with_a_variant())))
     assert list(model)[-11:] == [
-        *("diverged", "baseline", "n_pairs", "mean_difference", "ci95_low", "ci95_high"),
+        *("recipe", "baseline", "n_pairs", "mean_difference", "ci95_low", "ci95_high"),
         *("relative_improvement_percent", "p_paired_t", "p_paired_t_holm", "p_wilcoxon", "n_variants"),
     ]
     assert set(list(model.values())[-10:]) == {""}
@@ -106,10 +108,10 @@ def test_csv_columns_are_as_the_design_has_them() -> None:
     """50 % of 400 images: 100 sqrt(0.25 / 400) = 2.5 points."""
     rows = results({"ladder": [50.0, None], "ebgan-ladder": [None]})
     rows.append(result("ladder", 100, 7, None, 90))
-    assert table_csv(build_table(rows, "mnist", n_test=400)).splitlines() == [
-        "model,labels,n_seeds,n_diverged,mean,std,median,min,max,sampling_error,diverged",
-        "ladder,100,1,2,50.0,,50.0,50.0,50.0,2.5,seed 1; seed 7 at step 90",
-        "ebgan-ladder,100,0,1,,,,,,,seed 0",
+    assert table_csv(build_table(rows, "mnist", n_test=400, recipes=["demo"])).splitlines() == [
+        "model,labels,n_seeds,n_diverged,mean,std,median,min,max,sampling_error,diverged,recipe",
+        "ladder,100,1,2,50.0,,50.0,50.0,50.0,2.5,seed 1; seed 7 at step 90,demo",
+        "ebgan-ladder,100,0,1,,,,,,,seed 0,demo",
     ]
 
 

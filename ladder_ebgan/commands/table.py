@@ -21,7 +21,10 @@ from ladder_ebgan.commands.options import AnyPath
     help="How to print it.",
 )
 def table(folders: Sequence[Path], layout: str) -> None:
-    """Print the table of one or more run FOLDERS of the same data."""
+    """Print the table of one or more run FOLDERS of the same data.
+
+    Recipes that train a model differently have rows of their own.
+    """
     from ladder_ebgan.report.outputs import table_of
 
     print_table(table_of(folders), layout)

@@ -27,7 +27,8 @@ from ladder_ebgan.dry_run import DryRun
 from ladder_ebgan.processes import division, why_so_many_processes
 from ladder_ebgan.report.announcement import kept_options, what_to_do_if_long
 from ladder_ebgan.report.lines import columns, hanging
-from ladder_ebgan.report.phrases import duration, seed_list, started_line
+from ladder_ebgan.report.phrases import duration, started_line
+from ladder_ebgan.report.seeds import seed_list
 
 FOLDER_STATES = {
     "new": "for a new run",

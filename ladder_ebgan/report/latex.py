@@ -5,11 +5,11 @@ Names beyond Latin, Greek and Cyrillic letters need XeLaTeX or LuaLaTeX and a fo
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from string import ascii_lowercase
 
+from ladder_ebgan.report.seeds import seed_list
 from ladder_ebgan.report.table import MISSING, Table
-from ladder_ebgan.report.table_layout import cell_grid, comparison_cells, sampling_lines
+from ladder_ebgan.report.table_layout import cell_grid, comparison_cells, sampling_lines, shown_name
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -69,13 +69,15 @@ def _row(cells: Iterable[str]) -> str:
 def _comparison_blocks(table: Table, budgets: Sequence[int]) -> list[list[list[str]]]:
     """Return a block for each pair of models: a line that names it, then a row for each number that is known."""
     blocks = []
-    for model, baseline in dict.fromkeys((each.model, each.baseline) for each in table.comparisons):
+    pairs = dict.fromkeys((each.model, each.baseline, each.recipe) for each in table.comparisons)
+    for model, baseline, recipe in pairs:
         by_budget = {
             each.labels: comparison_cells(each)
             for each in table.comparisons
-            if (each.model, each.baseline) == (model, baseline)
+            if (each.model, each.baseline, each.recipe) == (model, baseline, recipe)
         }
-        title = f"\\multicolumn{{{len(budgets) + 1}}}{{l}}{{{escape(f'{model} against {baseline}')}}}"
+        pair = f"{shown_name(table, model, recipe)} against {baseline}"
+        title = f"\\multicolumn{{{len(budgets) + 1}}}{{l}}{{{escape(pair)}}}"
         block = [[title]]
         for name in next(iter(by_budget.values())):
             row = [by_budget[labels][name] if labels in by_budget else MISSING for labels in budgets]
@@ -95,7 +97,7 @@ def _caption(table: Table, marks: dict[str, str]) -> list[str]:
     """Return the sentences of the caption, escaped, a line each."""
     seeds = {seed for row in table.rows for seed in [*row.seeds, *(each.seed for each in row.diverged)]}
     how = [f"recipe{'s'[: len(table.recipes) - 1]} {' and '.join(table.recipes)}"] if table.recipes else []
-    how += [f"seed{'s'[: len(seeds) - 1]} {_ranges(seeds)}"] if seeds else []
+    how += [f"seed{'s'[: len(seeds) - 1]} {seed_list(seeds, MISSING)}"] if seeds else []
     where = table.dataset_name + (f" ({', '.join(how)})" if how else "")
     what = "mean ± standard deviation over seeds, the number of seeds in brackets"
     lines = [escape(f"Test error in % on {where}: {what}.")]
@@ -114,10 +116,3 @@ def _caption(table: Table, marks: dict[str, str]) -> list[str]:
             "two-sided tests, as far as the pairs allow them.",
         )
     return [*lines, *map(escape, plain)]
-
-
-def _ranges(seeds: Iterable[int]) -> str:
-    """Return 0, 1, 2, 7 as `0–2, 7`."""
-    groups = groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0])
-    runs = [[seed for _, seed in group] for _, group in groups]
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}{MISSING}{run[-1]}" for run in runs)

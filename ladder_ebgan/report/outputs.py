@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.overrides import apply_changes
 from ladder_ebgan.recipe import section_name
 from ladder_ebgan.report.latex import table_latex
-from ladder_ebgan.report.table import Table, build_table
+from ladder_ebgan.report.seeds import seeds_phrase
+from ladder_ebgan.report.table import Table, build_table, join_tables
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
 from ladder_ebgan.runs import RunFolder, read_record
 
@@ -20,7 +22,7 @@ def table_of(paths: Sequence[Path]) -> Table:
 
     Raises:
         UsageError: a folder is not a run's, is damaged, is of other data than the first, or has a model that was
-            trained with other settings there.
+            trained with other settings there by a recipe of the same name.
     """
     folders = [RunFolder(path, read_record(path)) for path in paths]
     data = [folder.record["identity"]["data"] for folder in folders]
@@ -30,32 +32,85 @@ def table_of(paths: Sequence[Path]) -> Table:
                 f"{path} is a run on {other['name']}, {paths[0]} one on {data[0]['name']} with other images: "
                 "only runs on the same data can share a table"
             )
-    trained: dict[str, tuple[Path, dict[str, Any]]] = {}  # of each model, where first and how
+    groups = _groups(folders)
+    n_test = _n_test(folders)
+    tables = [_table(group, n_test) for group in groups]
+    if len(tables) == 1:
+        return tables[0]
+    return join_tables(
+        [replace(t, notes=(*_training_notes(group), *t.notes)) for t, group in zip(tables, groups, strict=True)]
+    )
+
+
+def _training_notes(folders: Sequence[RunFolder]) -> list[str]:
+    """Return a line for each model: which seeds were trained on what."""
+    trained: dict[str, dict[str, list[int]]] = {}
     for folder in folders:
-        finished = {result.model for result in folder.results()}
-        bases = {of for name, of in variants_of([folder.record]).items() if name in finished}
-        for model in finished | bases:  # a variant is compared with what it is of, wherever that was trained
-            settings = _settings(folder, model)
-            first_path, first_settings = trained.setdefault(model, (folder.path, settings))
-            difference = first_difference(first_settings, settings)
-            if difference:
+        for result in folder.results():
+            where = trained.setdefault(f"{result.model}, {result.labels} labels", {})
+            where.setdefault(f"{result.device}, {result.precision}", []).append(result.seed)
+    return [
+        f"{what}: " + "; ".join(f"{seeds_phrase(seeds)} on {device}" for device, seeds in where.items())
+        for what, where in trained.items()
+    ]
+
+
+def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
+    """Return folders whose models can be compared, in the order of the first of each.
+
+    A folder joins the first group that trained none of its models with other settings; a recipe of the same name
+    with other settings is refused, as the rows of the two could not be told apart.
+    """
+    groups: list[tuple[list[RunFolder], dict[str, dict[str, Any]]]] = []  # and how each of their models was trained
+    for folder in folders:
+        settings = _settings_of_models(folder)
+        for group, trained in groups:
+            shared = [model for model in settings if model in trained]
+            problem = next((m for m in shared if first_difference(trained[m], settings[m])), None)
+            if problem is None:
+                group.append(folder)
+                trained.update(settings)
+                break
+            if _recipes(group) == _recipes([folder]):
                 raise UsageError(
-                    f"{model} was trained differently in {first_path} and {folder.path} ({difference}): "
-                    "make a table of each"
+                    f"{problem} was trained differently in {group[0].path} and {folder.path} "
+                    f"({first_difference(trained[problem], settings[problem])}): make a table of each"
                 )
-    return _table(folders)
+        else:
+            groups.append(([folder], settings))
+    return [group for group, _ in groups]
 
 
-def _table(folders: Sequence[RunFolder]) -> Table:
-    """Return the table of folders of the same data."""
+def _settings_of_models(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return the settings of each model that has results, or that a variant with results is of.
+
+    A variant is compared with what it is of, wherever that was trained.
+    """
+    finished = {result.model for result in folder.results()}
+    bases = {of for name, of in variants_of([folder.record]).items() if name in finished}
+    return {model: _settings(folder, model) for model in sorted(finished | bases)}
+
+
+def _n_test(folders: Sequence[RunFolder]) -> int | None:
+    """Return the number of test images of the data that runs share; those of an early version do not say."""
+    return next((folder.record["n_test"] for folder in folders if "n_test" in folder.record), None)
+
+
+def _table(folders: Sequence[RunFolder], n_test: int | None) -> Table:
+    """Return the table of folders of the same data whose models can be compared."""
     records = [folder.record for folder in folders]
     return build_table(
         [result for folder in folders for result in folder.results()],
         dataset_name=records[0]["identity"]["data"]["name"],
-        n_test=next((record["n_test"] for record in records if "n_test" in record), None),
-        recipes=list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"])),
+        n_test=n_test,
+        recipes=_recipes(folders),
         variants=variants_of(records),
     )
+
+
+def _recipes(folders: Sequence[RunFolder]) -> list[str]:
+    """Return the names of the recipes that runs were started with, each once."""
+    return list(dict.fromkeys(_recipe(start) for folder in folders for start in folder.record["starts"]))
 
 
 def variants_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -101,7 +156,7 @@ def trained_section(recipe: dict[str, Any], model: str) -> Any:
 
 def write_tables(folder: RunFolder) -> Table:
     """Write the table of a run folder in all its formats, and return it."""
-    table = _table([folder])
+    table = _table([folder], _n_test([folder]))
     for suffix, text in (
         ("json", table_json(table)),
         ("md", table_markdown(table)),

@@ -1,9 +1,10 @@
 """How the events and numbers of a run are said, wherever they are shown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted
+from ladder_ebgan.report.seeds import seeds_phrase
 from ladder_ebgan.report.tracker import Costs, mean_costs, point_costs
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group
@@ -71,16 +72,3 @@ def group_name(group: Group) -> str:
     """Say which replicas a group has."""
     budgets = ", ".join(str(labels) for labels in sorted({replica.labels for replica in group.replicas}))
     return f"{group.model}, {budgets} labels, {seeds_phrase(replica.seed for replica in group.replicas)}"
-
-
-def seeds_phrase(seeds: Iterable[int]) -> str:
-    """Return `seed 3`, or `seeds` and their list."""
-    different = set(seeds)
-    return f"seed{'s' if len(different) > 1 else ''} {seed_list(different)}"
-
-
-def seed_list(seeds: Iterable[int]) -> str:
-    """Return seeds in order; consecutive ones, if there are more than two, as `0-14`."""
-    ordered = sorted(set(seeds))
-    consecutive = len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1))
-    return f"{ordered[0]}-{ordered[-1]}" if consecutive else ", ".join(map(str, ordered))

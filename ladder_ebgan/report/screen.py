@@ -6,7 +6,8 @@ from typing import NamedTuple
 from rich.text import Text
 
 from ladder_ebgan.interruption import AGAIN, STOPPING, TIME_LIMIT
-from ladder_ebgan.report.phrases import duration, seed_list
+from ladder_ebgan.report.phrases import duration
+from ladder_ebgan.report.seeds import seed_list
 from ladder_ebgan.report.tracker import DONE, STOPPED, TRAINING, WAITING, GroupProgress, Tracker
 from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import mean, standard_deviation

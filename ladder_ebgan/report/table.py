@@ -51,6 +51,7 @@ class Row:
     diverged: tuple[Divergence, ...]
     seeds: tuple[int, ...]
     errors: tuple[float, ...]
+    recipe: str  # or recipes, that the results were trained with; empty where it is not known
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Comparison:
     paired: PairedComparison
     p_paired_t_holm: float | None = None  # corrected for all variants that were compared at this number of labels
     n_variants: int | None = None  # how many these are; None where the model is not a variant of the baseline
+    recipe: str = ""  # of both, as in `Row`
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Table:
     dataset_name: str
     n_test: int | None  # test images; None where the run folder does not say
     recipes: tuple[str, ...]  # names of the recipes that the rows were trained with
-    rows: tuple[Row, ...]  # by model in the order of `model_order`, then by labels
+    rows: tuple[Row, ...]  # by recipe, then by model in the order of `model_order`, then by labels
     comparisons: tuple[Comparison, ...]  # by labels; of models by baseline, then by model; then those of variants
     reported: tuple[Reported, ...]
     notes: tuple[str, ...]
@@ -129,7 +131,10 @@ def build_table(
     models = model_order((model for model, _ in cells), variants)
     budgets = sorted({labels for _, labels in cells})
     rows = [
-        _row(cells[model, labels], n_test) for model in models for labels in budgets if (model, labels) in cells
+        _row(cells[model, labels], n_test, ", ".join(recipes))
+        for model in models
+        for labels in budgets
+        if (model, labels) in cells
     ]
     others = [model for model in models if model != "ladder" and model not in variants]
     pairs = [("ladder", model) for model in others] + [("ladder-matched", "ebgan-ladder")]
@@ -157,6 +162,17 @@ def build_table(
     return Table(dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes))
 
 
+def join_tables(tables: Sequence[Table]) -> Table:
+    """Return one table of the tables of one data set, each of recipes of its own that are not compared."""
+    return replace(
+        tables[0],
+        recipes=tuple(recipe for table in tables for recipe in table.recipes),
+        rows=tuple(row for table in tables for row in table.rows),
+        comparisons=tuple(comparison for table in tables for comparison in table.comparisons),
+        notes=tuple(f"{', '.join(table.recipes)}: {note}" for table in tables for note in table.notes),
+    )
+
+
 def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
     """Return the results of each (model, labels), by seed; the same row read twice counts once."""
     unique = dict.fromkeys(results)
@@ -172,7 +188,7 @@ def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
     return cells
 
 
-def _row(cell: Sequence[Result], n_test: int | None) -> Row:
+def _row(cell: Sequence[Result], n_test: int | None, recipe: str) -> Row:
     by_seed = {result.seed: result.test_error_percent for result in cell}
     finished = {seed: error for seed, error in by_seed.items() if error is not None}
     errors = tuple(finished.values())
@@ -191,6 +207,7 @@ def _row(cell: Sequence[Result], n_test: int | None) -> Row:
         diverged=tuple(Divergence(r.seed, r.diverged_step) for r in cell if r.test_error_percent is None),
         seeds=tuple(finished),
         errors=errors,
+        recipe=recipe,
     )
 
 
@@ -217,7 +234,7 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
     if not shared:
         return None
     paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared])
-    return Comparison(model.labels, baseline.model, model.model, paired)
+    return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe)
 
 
 def _corrected(of_variants: Sequence[Comparison]) -> list[Comparison]:

@@ -64,7 +64,7 @@ def table_csv(table: Table) -> str:
     """
     columns = [
         *("model", "labels", "n_seeds", "n_diverged", "mean", "std", "median", "min", "max"),
-        *("sampling_error", "diverged"),
+        *("sampling_error", "diverged", "recipe"),
     ]
     compared = {(each.model, each.labels): each for each in table.comparisons if each.n_variants is not None}
     columns += VARIANT_COLUMNS if compared else []

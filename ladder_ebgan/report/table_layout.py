@@ -14,6 +14,11 @@ def title(table: Table) -> str:
     return f"Test error in %, {table.dataset_name}"
 
 
+def shown_name(table: Table, model: str, recipe: str) -> str:
+    """Return what the table calls a model: with its recipe where there are rows of several."""
+    return model if len({row.recipe for row in table.rows}) < 2 else f"{model} ({recipe})"
+
+
 def cell_grid(table: Table) -> tuple[list[int], list[list[str]], list[list[str]]]:
     """Return the label budgets that somebody has, and the cells of the reported rows and of ours."""
     reported: dict[tuple[str, str], dict[int, str]] = {}
@@ -22,7 +27,8 @@ def cell_grid(table: Table) -> tuple[list[int], list[list[str]], list[list[str]]
         reported.setdefault((entry.model, entry.source), {})[entry.labels] = cell
     ours: dict[tuple[str, str], dict[int, str]] = {}
     for row in table.rows:
-        ours.setdefault((row.model, "ours"), {})[row.labels] = _cell(row.mean, row.std, row.n_seeds)
+        name = shown_name(table, row.model, row.recipe)
+        ours.setdefault((name, "ours"), {})[row.labels] = _cell(row.mean, row.std, row.n_seeds)
     budgets = sorted({labels for cells in [*reported.values(), *ours.values()] for labels in cells})
 
     def lines(block: dict[tuple[str, str], dict[int, str]]) -> list[list[str]]:
@@ -53,10 +59,10 @@ def comparison_cells(comparison: Comparison) -> dict[str, str]:
 
 def comparison_lines(table: Table) -> list[str]:
     """Return each paired comparison in a sentence."""
-    return [_comparison_line(comparison) for comparison in table.comparisons]
+    return [_comparison_line(each, shown_name(table, each.model, each.recipe)) for each in table.comparisons]
 
 
-def _comparison_line(comparison: Comparison) -> str:
+def _comparison_line(comparison: Comparison, model: str) -> str:
     paired = comparison.paired
     parts = []
     if paired.relative_improvement_percent is not None:
@@ -73,7 +79,7 @@ def _comparison_line(comparison: Comparison) -> str:
             parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{_p_value(p)}")
     why = _why_missing(paired)
     return (
-        f"{comparison.labels} labels: {comparison.model} against {comparison.baseline}: {', '.join(parts)} "
+        f"{comparison.labels} labels: {model} against {comparison.baseline}: {', '.join(parts)} "
         f"({_seeds(paired.n)}{': ' + why if why else ''})"
     )
 
