@@ -3,8 +3,8 @@
 python benchmarks/data_sets.py FOLDER [--seeds 15] [--jobs 2]
 
 For each data set, number of labels and seed the rows are split, 30 % of them for the test, and so many labels of
-each class are drawn; all methods see the same ones. FOLDER gets results.csv, a row for each fit, and table.md, which
-is made anew from it at the end. What is in results.csv is not fitted again.
+each class are drawn; all methods see the same ones. FOLDER gets results.csv, a row for each fit, and table.md,
+which is made anew from it at the end. What is in results.csv is not fitted again.
 
 The estimators' defaults were chosen on digits, breast cancer and wine (docs/estimators.md), with other seeds, and
 on no other data set here.
