@@ -19,7 +19,7 @@ from ladder_ebgan.search import study
 from ladder_ebgan.search.batch import Finished, Reported, Stepped
 from ladder_ebgan.search.outcomes import read_correct
 from ladder_ebgan.search.search import SearchEvent, SearchStopped, open_search
-from ladder_ebgan.search.study import ERRORS, STARTUP_TRIALS
+from ladder_ebgan.search.study import ERRORS
 from ladder_ebgan.search.trainer import BatchBegun, BatchTrained
 from ladder_ebgan.search.validation import validation_split
 
@@ -146,7 +146,7 @@ def test_hopeless_settings_are_given_up_and_the_others_go_on(tmp_path: Path) -> 
     )
     events, trials = search_run.run(search_run.request(tmp_path, space, n_trials=16))
     states = {trial.number: trial.state for trial in trials}
-    assert all(states[number] == TrialState.COMPLETE for number in range(STARTUP_TRIALS))
+    assert all(states[number] == TrialState.COMPLETE for number in range(10))
     given_up = [number for number, state in states.items() if state == TrialState.PRUNED]
     assert "1e-08" in {trials[number].params["ladder.learning_rate"] for number in given_up}
     for number in given_up:

@@ -80,10 +80,12 @@ class Space(Section):
     n_subsets: Annotated[int, Field(gt=0, le=1000)]  # labelled subsets that each setting is trained on
     first_seed: Annotated[int, Field(ge=0, le=10**9)] = 1000  # of the subsets: other ones than those of a table
     n_trials: Annotated[int, Field(gt=0, le=10**6)]
+    n_startup_trials: Positive = 10  # proposed at random, and trained to the end, before errors have a say
     sampler: Literal["grid", "random", "tpe"]
     report_every_steps: Positive | None = None  # where hopeless settings stop; None: nowhere
     set: list[str] = Field(default_factory=list)  # changes of the recipe that all settings share
     parameters: dict[str, Parameter] = Field(min_length=1)
+    added = {"n_startup_trials": 10}
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> Self:

@@ -17,7 +17,6 @@ from ladder_ebgan.search.batch import Candidate, stackable
 from ladder_ebgan.search.space import Space
 
 JOURNAL = "study.journal"
-STARTUP_TRIALS = 10  # proposed at random, and trained to the end, before errors have a say
 BATCH, ERRORS, DIVERGED, SECONDS = "batch", "errors", "diverged", "seconds"  # attributes of a trial
 INFEASIBLE_AT_MOST = 1000  # proposals in a row that are no recipe
 
@@ -139,13 +138,13 @@ def _open(path: Path, space: Space) -> optuna.Study:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler: optuna.samplers.BaseSampler
         if space.sampler == "tpe":
-            sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, seed=0)
+            sampler = optuna.samplers.TPESampler(n_startup_trials=space.n_startup_trials, multivariate=True, seed=0)
         else:
             sampler = optuna.samplers.RandomSampler(seed=0)
         return optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(path))),
             sampler=sampler,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=space.n_startup_trials),
             study_name="search",
             direction="minimize",
             load_if_exists=True,
