@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
@@ -85,7 +85,7 @@ class Space(Section):
     report_every_steps: Positive | None = None  # where hopeless settings stop; None: nowhere
     set: list[str] = Field(default_factory=list)  # changes of the recipe that all settings share
     parameters: dict[str, Parameter] = Field(min_length=1)
-    added = {"n_startup_trials": 10}
+    added: ClassVar[dict[str, Any]] = {"n_startup_trials": 10}
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> Self:
