@@ -1,0 +1,113 @@
+"""Other ways to learn from the labelled images of a run folder, beside the run's own errors.
+
+python benchmarks/other_methods.py RUN_FOLDER [--method label-spreading] [--method self-training --network RECIPE]
+
+Each sees what the networks see: all training images of MNIST, the labels of the run's subset only.
+
+label-spreading  scikit-learn's LabelSpreading with nearest neighbours.
+self-training    scikit-learn's SelfTrainingClassifier around the network of RECIPE without denoising costs: it
+                 trains anew with the labels that it is sure of, up to five times.
+
+RUN_FOLDER gets other_methods.csv, a row as each is done; what it has is not trained again.
+"""
+
+import argparse
+import csv
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+
+from ladder_ebgan import LadderClassifier
+from ladder_ebgan.data import load_dataset
+from ladder_ebgan.runs import RunFolder, read_record, replica_name
+
+COLUMNS = ("method", "labels", "seed", "test_error_percent", "seconds")
+SURE = 0.99  # probability from which a prediction becomes a label
+ROUNDS = 5
+
+
+class Subset(NamedTuple):
+    """The labelled images of one seed of a run, and the errors of its models that were trained on them."""
+
+    labels: int
+    seed: int
+    indices: NDArray[np.intp]
+    errors: dict[str, float | None]
+
+
+def subsets(path: Path) -> Iterator[Subset]:
+    """Yield those of a run folder, smallest first; the models of a seed have the same."""
+    results = RunFolder(path, read_record(path)).results()
+    for labels, seed in sorted({(result.labels, result.seed) for result in results}):
+        replicas = [result for result in results if (result.labels, result.seed) == (labels, seed)]
+        name = replica_name(replicas[0].model, labels, seed)
+        with np.load(path / "predictions" / f"{name}.npz", allow_pickle=False) as arrays:
+            indices = arrays["labeled_indices"]
+        yield Subset(labels, seed, indices, {result.model: result.test_error_percent for result in replicas})
+
+
+def make(method: str, network: str | None, seed: int) -> ClassifierMixin:
+    """Return what is fitted."""
+    if method == "label-spreading":
+        return LabelSpreading(kernel="knn", n_jobs=-1)
+    supervised = LadderClassifier(recipe=network, denoising_weights=0, random_state=seed)
+    return SelfTrainingClassifier(supervised, threshold=SURE, max_iter=ROUNDS)
+
+
+def done(path: Path) -> dict[tuple[str, int, int], float]:
+    """Return the errors in other_methods.csv by method, labels and seed."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {
+            (row["method"], int(row["labels"]), int(row["seed"])): float(row["test_error_percent"])
+            for row in csv.DictReader(file)
+        }
+
+
+def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
+    """Train a method on each subset that it has not been trained on, and print its errors beside the run's."""
+    path = folder / "other_methods.csv"
+    if not path.exists():
+        path.write_text(",".join(COLUMNS) + "\n")
+    for subset in subsets(folder):
+        known = done(path).get((method, subset.labels, subset.seed))
+        if known is None:
+            targets = np.full(len(data.train_labels), -1)
+            targets[subset.indices] = data.train_labels[subset.indices]
+            started = time.perf_counter()
+            fitted = make(method, network, subset.seed).fit(data.train_images, targets)
+            seconds = time.perf_counter() - started
+            with np.errstate(invalid="ignore"):  # where no label reaches: the first class
+                predicted = fitted.predict(data.test_images)
+            known = 100 * float(np.mean(predicted != data.test_labels))
+            with path.open("a", newline="") as file:
+                row = [method, subset.labels, subset.seed, f"{known:.4f}", f"{seconds:.1f}"]
+                csv.writer(file).writerow(row)
+        shown = {name: "diverged" if error is None else f"{error:.2f} %" for name, error in subset.errors.items()}
+        ours = ", ".join(f"{name} {error}" for name, error in shown.items())
+        print(f"{subset.labels} labels, seed {subset.seed}: {method} {known:.2f} %, {ours}", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--method", action="append", choices=["label-spreading", "self-training"])
+    parser.add_argument("--network", help="recipe of the network that trains itself")
+    given = parser.parse_args(arguments)
+    methods = given.method or ["label-spreading"]
+    if "self-training" in methods and given.network is None:
+        parser.error("self-training needs a --network, such as the recipe supervised")
+    name = read_record(given.folder)["identity"]["data"]["name"]
+    for method in methods:
+        measure(given.folder, method, given.network, load_dataset(name))
+
+
+if __name__ == "__main__":
+    main()

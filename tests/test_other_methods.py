@@ -1,0 +1,76 @@
+"""The benchmark of other methods: what they are given, and what is kept of them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from benchmarks import other_methods
+from ladder_ebgan.data import load_dataset
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run on digits: 20 labels, seeds 0 and 1."""
+    return tiny.copied_run(tmp_path_factory, tmp_path / "run")
+
+
+def test_the_subsets_are_those_of_the_run(folder: Path) -> None:
+    found = list(other_methods.subsets(folder))
+    labels = load_dataset("digits").train_labels
+    assert [(each.labels, each.seed) for each in found] == [(20, 0), (20, 1)]
+    assert all(np.bincount(labels[each.indices]).tolist() == [2] * 10 for each in found)
+    assert found[0].indices.tolist() != found[1].indices.tolist()
+    assert found[0].errors.keys() == {"ladder", "ebgan-ladder"}
+
+
+def test_errors_are_kept_and_not_measured_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With 20 labels neighbours do far better than the tiny run and than chance."""
+    other_methods.main([str(folder)])
+    printed = capsys.readouterr().out
+    assert "20 labels, seed 0: label-spreading " in printed
+    assert ", ebgan-ladder " in printed
+    with (folder / "other_methods.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["method"], row["labels"], row["seed"]) for row in rows] == [
+        ("label-spreading", "20", "0"),
+        ("label-spreading", "20", "1"),
+    ]
+    assert all(0 < float(row["test_error_percent"]) < 40 for row in rows)
+    path = folder / "other_methods.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\nlabel-spreading,20,0,12.5,1.0\n")
+    other_methods.main([str(folder)])
+    assert "seed 0: label-spreading 12.50 %" in capsys.readouterr().out
+    assert other_methods.done(path).keys() == {("label-spreading", 20, 0), ("label-spreading", 20, 1)}
+
+
+def test_self_training_takes_the_supervised_network(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "network.toml"
+    recipe.write_text(
+        "labels = [20]\nn_seeds = 1\n"
+        "[network]\nhidden_sizes = [32]\ninput_noise = 0.3\nhidden_noise = 0.3\nsoftmax_gamma = true\n"
+        'evaluation_statistics = "labeled"\n'
+        "[training]\nbatch_size = 20\nadam_beta1 = 0.9\nadam_beta2 = 0.999\nadam_epsilon = 1e-8\n"
+        "curve_every_steps = 100\n"
+        "[ladder]\nn_steps = 60\nlearning_rate = 0.02\ndecay_start_step = 30\ndenoising_weights = [100, 0, 0]\n"
+    )
+    monkeypatch.setattr(other_methods, "ROUNDS", 2)
+    monkeypatch.setattr(other_methods, "SURE", 0.8)
+    other_methods.main([str(folder), "--method", "self-training", "--network", str(recipe)])
+    errors = other_methods.done(folder / "other_methods.csv")
+    assert errors.keys() == {("self-training", 20, 0), ("self-training", 20, 1)}
+    assert all(0 < error < 80 for error in errors.values())
+    made = other_methods.make("self-training", str(recipe), 3)
+    base = made.get_params()["estimator"]
+    assert (base.denoising_weights, base.random_state, base.recipe) == (0, 3, str(recipe))
+
+
+def test_self_training_needs_a_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        other_methods.main([str(folder), "--method", "self-training"])
+    assert stopped.value.code == 2
+    assert "needs a --network" in capsys.readouterr().err
