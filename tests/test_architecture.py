@@ -94,6 +94,12 @@ ALLOWED: dict[str, set[str]] = {
         *{"doctor.environment", "doctor.files", "doctor.finding", "doctor.hardware", "doctor.software"},
         "doctor.start",
     },
+    # Scores of generated images.
+    "quality.scores": set(),
+    "quality.classifier": {"tensor_files"},
+    "quality.measure": {"quality.classifier", "quality.scores"},
+    "quality.train_classifier": {"data", "folders", "machine", "quality.classifier", "tensor_files"},
+    "quality": {"quality.classifier", "quality.measure"},
     # The scikit-learn face.
     "estimators.labels": set(),
     "estimators.seeds": set(),
