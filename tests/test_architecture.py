@@ -99,6 +99,7 @@ ALLOWED: dict[str, set[str]] = {
     "quality.classifier": {"tensor_files"},
     "quality.measure": {"quality.classifier", "quality.scores"},
     "quality.train_classifier": {"data", "folders", "machine", "quality.classifier", "tensor_files"},
+    "quality.comparison": {"data", "quality.classifier", "quality.measure"},
     "quality": {"quality.classifier", "quality.measure"},
     # The scikit-learn face.
     "estimators.labels": set(),
@@ -192,6 +193,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.dry_run": {"dry_run", "processes", "report.announcement", "report.lines", "report.phrases"},
     "report.predictions": {"data", "models", "prediction", "scores"},
     "report.mosaic": set(),
+    "report.quality": {"quality.comparison", "quality.measure", "report.lines"},
     "report.search": {"report.lines", "search.outcomes", "search.summary", "statistics"},
     "report.search_progress": {
         *{"report.phrases", "search.batch", "search.outcomes", "search.search", "search.trainer"},
@@ -201,8 +203,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "commands": {
         *{"bench", "commands", "data", "experiment", "folders", "interruption", "machine", "model_files", "models"},
-        *{"doctor", "dry_run", "prediction", "recipe", "recipe_files", "report", "runs", "sampling", "scores"},
-        "search",
+        *{"doctor", "dry_run", "prediction", "quality", "recipe", "recipe_files", "report", "runs", "sampling"},
+        *{"scores", "search"},
     },
     "cli": {"commands"},
 }

@@ -1,8 +1,8 @@
 """The classifier of digits that generated images are scored with: a small convolutional network.
 
-Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, section 4.1, has "a 3-layer ConvNet" trained on the whole MNIST training
-set, and says no more. Here: two convolutions and a linear layer, ReLU, max pooling, dropout. The trained weights come
-with this package; `train_classifier.py` is how they were made.
+Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, section 4.1, has "a 3-layer ConvNet" trained on the whole MNIST
+training set, and says no more. Here: two convolutions and a linear layer, ReLU, max pooling, dropout. The trained
+weights come with this package; `train_classifier.py` is how they were made.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from ladder_ebgan.tensor_files import read_tensors
 KIND = "classifier"  # of the file
 N_FEATURES = 512
 PACKAGED = "mnist_classifier.safetensors"
-SHA256 = ""  # of the packaged file
+SHA256 = "98f8af6147820cdb4405e7bf883f9cdfc13d7e46e03d62e4b7db5924cfcd7527"  # of the packaged file
 
 
 class Classifier(nn.Module):

@@ -1,9 +1,10 @@
-"""How good generated digits are, measured against real ones by a classifier: all scores of `scores.py` in one call."""
+"""How good generated digits are against real ones, by a classifier: all of `scores.py` in one call."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.quality.classifier import Classifier
@@ -18,7 +19,7 @@ from ladder_ebgan.quality.scores import (
     radii,
 )
 
-BATCH = 1000  # images that the classifier sees at once
+BATCH = 200  # images that the classifier sees at once
 LEAST_IMAGES = NEAREST + 1
 
 
@@ -39,16 +40,16 @@ class Described:
     """What a classifier makes of images: all that their scores need, on its device."""
 
     log_probabilities: Tensor  # [n, 10], double precision
-    features: Tensor  # [n, 512]
+    features: Tensor  # [n, 512], of length 1
     radii: Tensor  # [n], to the third-nearest other image
 
 
 def measure(images: Tensor, reference: Tensor, classifier: Classifier) -> Quality:
     """Return the scores of generated images `[n, 784]` against real training images `[m, 784]`, all in [0, 1].
 
-    Computed on the classifier's device, in blocks: memory grows with n + m, time with their products. 10,000 of each
-    are what the documented numbers have; precision and recall depend on how many there are. For many sets of images
-    against one reference, `describe` the reference once and `compare`.
+    Computed on the classifier's device, in blocks: memory grows with n + m, time with their products. 10,000 of
+    each are what the documented numbers have; precision and recall depend on how many there are. For many sets of
+    images against one reference, `describe` the reference once and `compare`.
 
     Raises:
         UsageError: fewer than four images, another shape, or pixels that are not in [0, 1].
@@ -60,6 +61,9 @@ def measure(images: Tensor, reference: Tensor, classifier: Classifier) -> Qualit
 def describe(images: Tensor, classifier: Classifier) -> Described:
     """Return what the classifier makes of images `[n, 784]` or `[n, 28, 28]` in [0, 1].
 
+    Differs: Kynkäänniemi et al. 2019 take features as they are. These are brought to length 1. Images in which the
+    classifier sees little have short ones, which would lie in the balls of real outliers whatever they show.
+
     Raises:
         UsageError: as `measure`.
     """
@@ -68,7 +72,8 @@ def describe(images: Tensor, classifier: Classifier) -> Described:
     features = torch.cat(
         [classifier.features(batch.to(classifier.device).float()) for batch in images.split(BATCH)]
     )
-    return Described(classifier.log_probabilities(features), features, radii(features))
+    directions = functional.normalize(features)
+    return Described(classifier.log_probabilities(features), directions, radii(directions))
 
 
 @torch.no_grad()

@@ -1,10 +1,11 @@
 """Scores of generated images, from a classifier's class probabilities and features of them.
 
-Class probabilities p(y|x) come as log-probabilities `[n, classes]`, so that a classifier may be as sure as it likes:
-the logarithm of a probability too small for a floating-point number is still a number. They must be finite.
+Class probabilities p(y|x) come as log-probabilities `[n, classes]`, so that a classifier may be as sure as it
+likes: the logarithm of a probability too small for a floating-point number is still a number. They must be finite.
 
 Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 1609.03126, section 4.1.
-Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen 2016, "Improved Techniques for Training GANs", arXiv 1606.03498.
+Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen 2016, "Improved Techniques for Training GANs", arXiv
+1606.03498.
 Kynkäänniemi, Karras, Laine, Lehtinen, Aila 2019, "Improved Precision and Recall Metric for Assessing Generative
 Models", arXiv 1904.06991.
 Metz, Poole, Pfau, Sohl-Dickstein 2017, "Unrolled Generative Adversarial Networks", arXiv 1611.02163 (modes).
@@ -57,8 +58,8 @@ def class_shares(log_probabilities: Tensor) -> Tensor:
 def n_modes(shares: Tensor, least_share: float = LEAST_SHARE) -> int:
     """How many classes have at least that share of the images.
 
-    Differs: Metz et al. 2017 count a class with a single image; of many images and few classes, the classifier's own
-    mistakes would find them all.
+    Differs: Metz et al. 2017 count a class with a single image; among many images of few classes, the classifier's
+    own mistakes would find them all.
     """
     return int((shares >= least_share).sum())
 
@@ -81,8 +82,8 @@ def radii(features: Tensor, k: int = NEAREST) -> Tensor:
     blocks = []
     for rows in points.split(_block_size(points)):
         # Each one's own distance of 0 comes first.
-        blocks.append(_squared_distances(rows, points).topk(k + 1, dim=1, largest=False).values[:, k])
-    return torch.cat(blocks).sqrt()
+        blocks.append(_distances(rows, points).topk(k + 1, dim=1, largest=False).values[:, k])
+    return torch.cat(blocks)
 
 
 def precision_and_recall(
@@ -99,7 +100,7 @@ def precision_and_recall(
     inside = 0
     size = _block_size(theirs)
     for rows, reach in zip(features.double().split(size), own_radii.split(size), strict=True):
-        distances = _squared_distances(rows, theirs).sqrt()
+        distances = _distances(rows, theirs)
         inside += int((distances <= reference_radii).any(dim=1).sum())
         covered |= (distances <= reach[:, None]).any(dim=0)
     return inside / len(features), int(covered.sum()) / len(theirs)
@@ -109,7 +110,7 @@ def _block_size(points: Tensor) -> int:
     return max(1, BLOCK_ENTRIES // len(points))
 
 
-def _squared_distances(rows: Tensor, points: Tensor) -> Tensor:
-    """`|a|^2 + |b|^2 - 2 a b`, `[rows, points]`: a matrix product, in double precision for what cancels."""
+def _distances(rows: Tensor, points: Tensor) -> Tensor:
+    """`sqrt(|a|^2 + |b|^2 - 2 a b)`, `[rows, points]`: a matrix product, in double precision for what cancels."""
     squares = rows.square().sum(dim=1)[:, None] + points.square().sum(dim=1)
-    return squares.addmm_(rows, points.T, alpha=-2).clamp_(min=0)
+    return squares.addmm_(rows, points.T, alpha=-2).clamp_(min=0).sqrt_()

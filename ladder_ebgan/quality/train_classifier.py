@@ -2,9 +2,9 @@
 
     python -m ladder_ebgan.quality.train_classifier --output FILE
 
-Adam, batches of 128, ten epochs, learning rate 0.001, linear to 0. These are common settings; none was tuned, so the
-test images are read once, for the error that the file's metadata tell. The same seed gives the same weights on one
-machine with the same number of threads.
+Adam, batches of 128, ten epochs, learning rate 0.001, linear to 0. These are common settings; none was tuned, so
+the test images are read once, for the error that the file's metadata tell. The same seed gives the same weights on
+one machine with the same number of threads.
 """
 
 import argparse
