@@ -305,7 +305,6 @@ FULL = OSError(28, "No space left on device")
         ("run", RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; train fewer replicas at once"),
         ("bench", RuntimeError("[enforce fail] not enough memory"), 1, "out of memory; measure fewer replicas"),
         ("predict runs mnist", MemoryError(), 1, "out of memory; give fewer images at a time"),
-        ("score .", MemoryError(), 1, "out of memory; score fewer images: give a smaller --n"),
         ("sample runs --output x.png", MemoryError(), 1, "out of memory; draw fewer images at a time"),
         ("run", FULL, 1, "the system: No space left on device; make room, and the same command goes on"),
         ("table runs", FULL, 1, "the system: No space left on device; make room, and give the same"),

@@ -168,3 +168,11 @@ def test_noise_is_the_same_each_time() -> None:
     first, more = compared.pixel_noise(5), compared.pixel_noise(9)
     assert_array_equal(first, more[:5])
     assert 0 <= float(more.min()) < float(more.max()) <= 1
+
+
+def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(compared, "describe", fail)
+    assert tiny.refused("score", "mnist", code=1) == "out of memory; score fewer images: give a smaller --n"
