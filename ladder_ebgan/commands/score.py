@@ -50,13 +50,14 @@ def score(
     latent_seed: int,
     as_json: bool,
 ) -> None:
-    """Score generated digits against those of MNIST, with a classifier of digits.
+    """Say how good generated digits are, beside real ones.
+
+    A classifier of digits, trained on MNIST, comes with the package.
 
     MODEL is a run folder or a model file of its models/, whose generator then draws images of 28 x 28; or images
     in any form that `predict` reads, such as an .npz file that `sample` wrote.
 
-    Beside the scores stand those of real test images and of noise. docs/quality.md has the equations, and what
-    each score can see.
+    Beside the scores stand those of real test images and of noise.
     """
     from ladder_ebgan.machine import resolve_device
 
