@@ -48,12 +48,15 @@ def print_surer(classifier: Classifier, test: Tensor) -> None:
         )
 
 
-def print_features_as_they_are(classifier: Classifier, real: Tensor) -> None:
-    noise, reference = (
-        torch.cat([classifier.features(batch) for batch in images.split(200)]) for images in (pixel_noise(N), real)
-    )
-    precision, recall = precision_and_recall(noise, radii(noise), reference, radii(reference))
-    print(f"noise, features as they are: precision {precision:.2f}, recall {recall:.2f}")
+def print_features_as_they_are(classifier: Classifier, test: Tensor, real: Tensor) -> None:
+    def described(images: Tensor) -> tuple[Tensor, Tensor]:
+        features = torch.cat([classifier.features(batch) for batch in images.split(200)])
+        return features, radii(features)
+
+    reference = described(real)
+    for name, images in {"noise": pixel_noise(N), "test images": test}.items():
+        precision, recall = precision_and_recall(*described(images), *reference)
+        print(f"{name}, features as they are: precision {precision:.3f}, recall {recall:.3f}")
 
 
 @torch.no_grad()
@@ -68,8 +71,9 @@ def main() -> None:
         q = compare(describe(each, classifier), reference)
         numbers = f"{q.modified_inception_score:.2f} | {q.inception_score:.2f} | {q.precision:.3f} | {q.recall:.3f}"
         print(f"| {name} | {numbers} | {q.n_modes} | {q.class_kl:.4f} |", flush=True)
-    print_surer(classifier, torch.from_numpy(mnist.test_images))
-    print_features_as_they_are(classifier, torch.from_numpy(mnist.train_images[:N]))
+    test = torch.from_numpy(mnist.test_images)
+    print_surer(classifier, test)
+    print_features_as_they_are(classifier, test, torch.from_numpy(mnist.train_images[:N]))
 
 
 if __name__ == "__main__":
