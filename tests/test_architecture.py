@@ -107,6 +107,13 @@ ALLOWED: dict[str, set[str]] = {
         *{"doctor.environment", "doctor.files", "doctor.finding", "doctor.hardware", "doctor.software"},
         "doctor.start",
     },
+    # Scores of generated images.
+    "quality.scores": set(),
+    "quality.classifier": {"tensor_files"},
+    "quality.measure": {"quality.classifier", "quality.scores"},
+    "quality.train_classifier": {"data", "folders", "machine", "quality.classifier", "tensor_files"},
+    "quality.comparison": {"data", "quality.classifier", "quality.measure"},
+    "quality": {"quality.classifier", "quality.measure"},
     # The scikit-learn face.
     "estimators.labels": set(),
     "estimators.seeds": set(),
@@ -208,6 +215,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report.predictions": {"data", "models", "prediction", "scores"},
     "report.mosaic": set(),
+    "report.quality": {"quality.comparison", "quality.measure", "report.lines"},
     "report.search": {"report.lines", "search.outcomes", "search.summary", "statistics"},
     "report.search_progress": {
         *{"report.phrases", "search.batch", "search.outcomes", "search.search", "search.trainer"},
@@ -217,8 +225,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "commands": {
         *{"bench", "commands", "data", "experiment", "folders", "interruption", "machine", "model_files", "models"},
-        *{"doctor", "dry_run", "prediction", "recipe", "recipe_files", "report", "runs", "sampling", "scores"},
-        "search",
+        *{"doctor", "dry_run", "prediction", "quality", "recipe", "recipe_files", "report", "runs", "sampling"},
+        *{"scores", "search"},
     },
     "cli": {"commands"},
 }
