@@ -55,6 +55,7 @@ def _table(folders: Sequence[RunFolder]) -> Table:
         n_test=next((record["n_test"] for record in records if "n_test" in record), None),
         recipes=list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"])),
         variants=variants_of(records),
+        examples="rows" if records[0].get("columns") else "images",
     )
 
 

@@ -69,10 +69,13 @@ class PageFigure:
     width: int | None  # CSS pixels; None where it is not known
 
 
-def page_figures(folder: Path) -> list[PageFigure]:
-    """Return the figures of a folder, each as SVG or as PNG, whichever is smaller; none if there is no folder."""
+def page_figures(folder: Path, examples: str = "images") -> list[PageFigure]:
+    """Return the figures of a folder, each as SVG or as PNG, whichever is smaller; none if there is no folder.
+
+    What they say of images they say of `examples`.
+    """
     stems = {path.stem for path in folder.glob("*") if path.suffix in MIME_TYPES and not path.name.startswith(".")}
-    return [_figure(folder, stem) for stem in sorted(stems, key=_place)]
+    return [_figure(folder, stem, examples) for stem in sorted(stems, key=_place)]
 
 
 def _parts(stem: str) -> tuple[str | None, str, int | None]:
@@ -90,7 +93,7 @@ def _place(stem: str) -> tuple[int, int, int, str]:
     return place, labels or 0, MODELS.index(model) if model in MODELS else len(MODELS), stem
 
 
-def _figure(folder: Path, stem: str) -> PageFigure:
+def _figure(folder: Path, stem: str, examples: str) -> PageFigure:
     kind, model, labels = _parts(stem)
     title, caption, description = ("", "", "") if kind is None else KINDS[kind]
     files = {suffix: folder / f"{stem}{suffix}" for suffix in MIME_TYPES}
@@ -100,7 +103,9 @@ def _figure(folder: Path, stem: str) -> PageFigure:
     content, width = found[suffix]
     return PageFigure(
         title=", ".join(part for part in (title, model, "" if labels is None else f"{labels} labels") if part),
-        caption=caption,
+        caption=caption.replace("images", examples).replace(
+            "an image", "an image" if examples == "images" else "a row"
+        ),
         description=description,
         address=f"data:{MIME_TYPES[suffix]};base64,{base64.b64encode(content).decode()}",
         width=width,
