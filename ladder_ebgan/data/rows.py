@@ -32,8 +32,9 @@ def read_rows(
         return _from_table(read_table(Path(sources[0])), n_features, columns, label)
     named = f"a CSV or Parquet file with the columns {listed(columns)}, " if columns else ""
     right = (
-        f"the model takes rows of {n_features} features: give {named}one .npy file with an array [n, {n_features}], "
-        f"or an .npz file with it under {', '.join(NPZ_PAIRS)} (and labels under {', '.join(NPZ_PAIRS.values())})"
+        f"the model takes rows of {n_features} features: give {named}one .npy file with an array "
+        f"[n, {n_features}], or an .npz file with it under {', '.join(NPZ_PAIRS)} (and labels under "
+        f"{', '.join(NPZ_PAIRS.values())})"
     )
     path = Path(sources[0])
     try:

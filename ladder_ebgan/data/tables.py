@@ -28,7 +28,7 @@ LISTED = 5  # columns in a message
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The columns of a file by their name, in its order: arrays of numbers, or of text, empty where it is missing."""
+    """The columns of a file by their name, in its order: arrays of numbers, or of text, empty where missing."""
 
     source: str  # what messages call it
     columns: dict[str, NDArray[Any]]

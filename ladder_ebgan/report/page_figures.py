@@ -96,6 +96,10 @@ def _place(stem: str) -> tuple[int, int, int, str]:
 def _figure(folder: Path, stem: str, examples: str) -> PageFigure:
     kind, model, labels = _parts(stem)
     title, caption, description = ("", "", "") if kind is None else KINDS[kind]
+    if examples == "rows":  # of a table
+        caption, description = (
+            text.replace("images", "rows").replace("an image", "a row") for text in (caption, description)
+        )
     files = {suffix: folder / f"{stem}{suffix}" for suffix in MIME_TYPES}
     readers = {".svg": _svg, ".png": _png}
     found = {suffix: readers[suffix](path) for suffix, path in files.items() if path.exists()}
@@ -103,9 +107,7 @@ def _figure(folder: Path, stem: str, examples: str) -> PageFigure:
     content, width = found[suffix]
     return PageFigure(
         title=", ".join(part for part in (title, model, "" if labels is None else f"{labels} labels") if part),
-        caption=caption.replace("images", examples).replace(
-            "an image", "an image" if examples == "images" else "a row"
-        ),
+        caption=caption,
         description=description,
         address=f"data:{MIME_TYPES[suffix]};base64,{base64.b64encode(content).decode()}",
         width=width,

@@ -26,11 +26,11 @@ def write_figures(folder: RunFolder, dataset: Dataset | None) -> None:
         dataset: that of the run; without it there are no figures of its images and classes.
     """
     results, path, image_shape = folder.results(), folder.path / "figures", folder.record["image_shape"]
-    history = folder.history()
+    history, examples = folder.history(), "images" if dataset is None else dataset.examples
     error_by_seed(results, path / "error_by_seed")
     if dataset is None or len(dataset.watched_rows):
-        learning_curves(history, path / "learning_curves")
-    energies(history, path / "energies")
+        learning_curves(history, path / "learning_curves", examples)
+    energies(history, path / "energies", examples)
     for labels in sorted({result.labels for result in results}):
         of_budget = [result for result in results if result.labels == labels]
         stored = stored_predictions(folder, of_budget, dataset)
