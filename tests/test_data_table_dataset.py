@@ -79,7 +79,7 @@ def test_the_fingerprint_is_of_the_content(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (CSV.replace("b", "a"), ": all 3 labels are 'a'; there must be two classes or more"),
+        (CSV.replace("b", "a"), ": every label is 'a'; there must be two classes or more"),
         ("id,u,kind\n1,2,\n2,3,\n", "has a label: write the class of some into the column 'kind'"),
         ("id,kind\n1,a\n2,b\n", "has no column of features: it has 'id', 'kind' (is the separator a comma?)"),
         ("id,,kind\n1,2,a\n2,3,b\n", "column 2 of the table"),

@@ -32,12 +32,12 @@ def list_data() -> None:
 @click.argument("name", metavar="NAME|PATH")
 @table_options
 @click.option("--json", "as_json", envvar="LADDER_EBGAN_DATA_DESCRIBE_JSON", is_flag=True, help="Print it as JSON.")
-def describe_data(name: str, label_column: str | None, dropped: Sequence[str], as_json: bool) -> None:
+def describe_data(name: str, label_column: str | None, drop_column: Sequence[str], as_json: bool) -> None:
     """Say what a data set holds: images, shape, classes and their counts, range, fingerprint."""
     from ladder_ebgan.data import describe, load_dataset
     from ladder_ebgan.data.table_dataset import dataset_of_table, describe_table
 
-    table = dataset_of_table(name, label_column, dropped)
+    table = dataset_of_table(name, label_column, drop_column)
     description = describe(load_dataset(name)) if table is None else describe_table(table)
     if as_json:
         click.echo(json.dumps(description, indent=1))

@@ -83,9 +83,10 @@ def recipe_options(command: str, default: str | None = "table2") -> Callable[[Co
         "recipe_name",
         envvar=f"LADDER_EBGAN_{command}_RECIPE",
         default=default,
-        show_default=default or "table2; of a table, settings for its size",
+        show_default=True,
         metavar="NAME|FILE",
-        help="Settings of the experiment; see 'ladder-ebgan recipes list'.",
+        help="Settings of the experiment; see 'ladder-ebgan recipes list'."
+        + ("" if default else "  [default: table2; of a table, settings for its size]"),
     )
     overrides = click.option(
         "--set",
@@ -131,7 +132,6 @@ def table_options(function: Command) -> Command:
     )
     dropped = click.option(
         "--drop-column",
-        "dropped",
         multiple=True,
         metavar="NAME",
         help="Of a table: a column that is no feature, such as a number of the row. Repeatable.",

@@ -166,7 +166,7 @@ def request_of(
     *,
     data: str,
     label_column: str | None,
-    dropped: Sequence[str],
+    drop_column: Sequence[str],
     test_data: Path | None,
     labels: Sequence[Sequence[int]],
     seeds: int | None,
@@ -187,7 +187,7 @@ def request_of(
 
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
-    table = dataset_of_table(data, label_column, dropped, test_data)
+    table = dataset_of_table(data, label_column, drop_column, test_data)
     name = recipe_name or ("table2" if table is None else AUTO)
     if table is not None and name == AUTO:
         recipe = sized_recipe(len(table.train_labels), table.n_features, default_budget(table), overrides)

@@ -70,9 +70,7 @@ def load_table(
     rows, known = _some_labels(table, label)
     classes, indices = np.unique(known, return_inverse=True)
     if len(classes) < 2:
-        raise UsageError(
-            f"{table.source}: all {len(rows)} labels are {classes[0].item()!r}; there must be two classes or more"
-        )
+        raise UsageError(f"{table.source}: every label is {classes[0].item()!r}; there must be two classes or more")
     labels = np.full(table.n_rows, -1, dtype=np.int64)
     labels[rows] = indices
     if test_path is None:
