@@ -13,6 +13,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.model_files import RUN_FORMAT
+from ladder_ebgan.scaling import Scaling
 from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
 
@@ -104,16 +105,24 @@ def state_tensors(state: State) -> dict[str, Tensor]:
     return tensors
 
 
-def model_bytes(state: State, statistics: Statistics, replica: int, metadata: dict[str, Any]) -> bytes:
+def model_bytes(
+    state: State,
+    statistics: Statistics,
+    replica: int,
+    metadata: dict[str, Any],
+    scaling: Scaling | None = None,
+) -> bytes:
     """Return one replica's networks with their evaluation statistics, as the bytes of a safetensors file.
 
     Weights are the averages, where there are any. Parameters keep the replica axis, of length 1. `metadata` says
-    what the model is; the format is added.
+    what the model is; the format is added. `scaling` is that of its inputs, if they were scaled.
     """
     tensors = {
         name: tensor[replica : replica + 1]
         for name, tensor in model_tensors(state.evaluated, state.generator, statistics).items()
     }
+    if scaling is not None:
+        tensors |= {name: torch.from_numpy(array) for name, array in scaling.arrays.items()}
     return tensor_bytes(tensors, "model", {"format": RUN_FORMAT, **metadata})
 
 

@@ -156,7 +156,7 @@ def error_percent(probabilities: Tensor, labels: Tensor, sizes: Tensor | None = 
     return error.masked_fill(~probabilities.isfinite().flatten(1).all(dim=-1), torch.nan)
 
 
-def unlabeled_sample(subset: np.ndarray, n_images: int, seed: int, size: int) -> np.ndarray:
-    """Return indices of up to `size` training images outside the labelled subset, fixed by the seed."""
-    rest = np.setdiff1d(np.arange(n_images), subset)
+def unlabeled_sample(subset: np.ndarray, known: np.ndarray, seed: int, size: int) -> np.ndarray:
+    """Return up to `size` of the images with a known label outside the labelled subset, fixed by the seed."""
+    rest = np.setdiff1d(known, subset)
     return stream_generator(seed, Stream.EVALUATION, 0).permutation(rest)[:size]

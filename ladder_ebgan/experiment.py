@@ -27,7 +27,7 @@ class Request:
 
     recipe_name: str
     recipe: Recipe
-    data: str
+    data: str  # its name or path
     models: tuple[str, ...]
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -40,6 +40,7 @@ class Request:
     output: Path | None = None  # None: runs/<data>-<recipe>
     fresh: bool = False
     command: tuple[str, ...] = ()  # that asked for it, without the program's name
+    table: Dataset | None = None  # the data, where it is a table, which is read before the recipe is chosen
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def open_experiment(
         UsageError: something in the request is wrong; nothing was written.
         MachineError: a worker process has died.
     """
-    dataset = load_dataset(request.data)
+    dataset = request.table or load_dataset(request.data)
     for budget in request.labels:
         check_budget(budget, dataset)
     resolved = _resolved(request, notice)
@@ -176,7 +177,8 @@ def _description(request: Request, dataset: Dataset, resolved: Resolved) -> dict
             "precision": resolved.precision,
         },
         "image_shape": list(dataset.image_shape),
-        "n_test": len(dataset.test_labels),
+        **({"n_test": len(dataset.test_labels)} if dataset.test_rows is None else {}),
+        **({"columns": list(dataset.columns.features)} if dataset.columns else {}),
         "resolved": resolved.stored(),
     }
 
@@ -203,8 +205,11 @@ def _with_fastest_processes(
         count: _planned(folder, request, replace(resolved, n_processes=count))
         for count in process_counts(resolved, len(request.models) * len(request.labels) * len(request.seeds))
     }
-    if len(plans) < 2 or replica_steps(request.recipe, plans[1]) < MEASURING_PAYS_REPLICA_STEPS:
+    if len(plans) < 2:
         return resolved
+    if replica_steps(request.recipe, plans[1]) < MEASURING_PAYS_REPLICA_STEPS:
+        small = request.table is not None  # networks whose products are too small for a second thread
+        return replace(resolved, n_processes=max(plans), n_threads=1) if small else resolved
     notice("Measuring how many processes use the cores of this machine best ...")
     with worker_pool(folder, request.recipe, dataset, resolved, max(plans)) as pool:
         return fastest_division(resolved, plans, request.recipe, pool.measure)

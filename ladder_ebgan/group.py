@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ladder_ebgan._version import __version__
 from ladder_ebgan.checkpoints import checkpoint_bytes, model_bytes, restore
-from ladder_ebgan.data import labeled_order
+from ladder_ebgan.data import subset_order
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.evaluation import (
     calibrate,
@@ -80,7 +80,7 @@ class GroupJob:
         dataset = engine.dataset
         shared = self.settings.labeled_subset_seed
         subset_seeds = self.seeds if shared is None else [shared] * len(self.seeds)
-        orders = {seed: labeled_order(dataset.train_labels, seed, dataset.n_classes) for seed in set(subset_seeds)}
+        orders = {seed: subset_order(dataset, seed) for seed in set(subset_seeds)}
         self.subsets = [
             orders[seed][: replica.labels] for seed, replica in zip(subset_seeds, group.replicas, strict=True)
         ]
@@ -129,21 +129,27 @@ class GroupJob:
         """Evaluate on the test images, for the first and only time, and store everything that stays."""
         statistics = self._evaluation_statistics()
         probabilities = class_probabilities(self.state.evaluated, statistics, self.data.test_images)
-        errors = error_percent(probabilities, self.data.test_labels).tolist()
-        generated = self._generated_images()
+        generated, dataset = self._generated_images(), self.engine.dataset
         results = []
-        for r, (replica, error) in enumerate(zip(self.group.replicas, errors, strict=True)):
-            result = self._result(r, replica, error)
+        for r, replica in enumerate(self.group.replicas):
+            tested = dataset.tested(self.subsets[r])
+            own = probabilities[r, tested]
+            result = self._result(r, replica, error_percent(own[None], self.data.test_labels[tested]).item())
+            if dataset.test_rows is not None:
+                result = replace(result, n_test=len(tested))
             results.append(result)
             if result.status == "diverged":
                 continue
             name = replica_name(self.group.model, *replica)
-            arrays = {"labeled_indices": self.subsets[r], "probabilities": probabilities[r].cpu().numpy()}
+            arrays = {"labeled_indices": self.subsets[r], "probabilities": own.cpu().numpy()}
+            if dataset.test_rows is not None:
+                arrays["test_indices"] = dataset.test_rows[tested]
             if generated is not None:
                 arrays["generated_images"] = generated[r]
             self.folder.save_predictions(name, arrays)
             metadata = self._model_metadata(replica)
-            self.folder.save_model(name, model_bytes(self.state, statistics, r, metadata))
+            scaling = None if dataset.columns is None else dataset.columns.scaling
+            self.folder.save_model(name, model_bytes(self.state, statistics, r, metadata, scaling))
         self.folder.add_results(results)
         self.folder.remove_checkpoint(self.group)
         return results
@@ -159,7 +165,7 @@ class GroupJob:
     @torch.no_grad()
     def _generated_images(self) -> np.ndarray | None:
         """Return `[replicas, images, features]` as bytes, from a whole batch for the generator's statistics."""
-        if self.state.generator is None or self.state.generator.is_noise:
+        if self.state.generator is None or self.state.generator.is_noise or self.engine.dataset.columns:
             return None
         shape = (self.engine.recipe.training.batch_size, self.state.generator.sizes[0])
         latents = np.stack(
@@ -193,7 +199,11 @@ class GroupJob:
         )
 
     def _model_metadata(self, replica: Replica) -> dict[str, Any]:
-        identity = self.folder.record["identity"]
+        identity, columns = self.folder.record["identity"], self.engine.dataset.columns
+        of_table: dict[str, Any] = {}
+        if columns is not None:
+            of_table = {"inputs": "features", "scaled": True}
+            of_table |= {"columns": list(columns.features), "label_column": columns.label}
         return {
             "model": self.group.model,
             "labels": replica.labels,
@@ -204,6 +214,7 @@ class GroupJob:
             "recipe": identity_of_model(identity["recipe"], self.group.model),
             "classes": list(self.engine.dataset.classes),
             "image_shape": list(self.engine.dataset.image_shape),
+            **of_table,
         }
 
 
@@ -212,9 +223,9 @@ class CurveSample:
 
     def __init__(self, job: GroupJob) -> None:
         self.job = job
-        n_train = len(job.data.train_images)
+        watched = job.engine.dataset.watched_rows
         samples = [
-            unlabeled_sample(subset, n_train, seed, CURVE_SAMPLE_SIZE)
+            unlabeled_sample(subset, watched, seed, CURVE_SAMPLE_SIZE)
             for subset, seed in zip(job.subsets, job.seeds, strict=True)
         ]
         size = max(len(sample) for sample in samples)
@@ -229,7 +240,7 @@ class CurveSample:
         columns: list[Tensor | None] = [
             costs.ladder.classification,
             costs.ladder.denoising,
-            self._errors(),
+            self._errors() if self.index.shape[1] else None,
             costs.ladder.energy,
             costs.energy_generated,
             None if costs.open_hinges is None else 100 * costs.open_hinges,

@@ -45,12 +45,19 @@ class Metadata(BaseModel):
     seeds: list[Annotated[int, Field(ge=0)]] = []  # of the replicas of a file with several
     inputs: Literal["pixels", "features"] = "pixels"  # in [0, 1], or any numbers
     scaled: bool = False  # whether it holds means and deviations that inputs are brought to 0 and 1 with
+    columns: list[str] = []  # names of the features of a table
+    label_column: str | None = None
     estimator: dict[str, Any] | None = None  # what the estimator that saved it knows beside
 
     @property
     def replica_seeds(self) -> tuple[int, ...]:
         """The seed of each replica in the file."""
         return tuple(self.seeds) or (self.seed,)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, as far as a table or an estimator had them."""
+        return tuple(self.columns or (self.estimator or {}).get("feature_names") or ())
 
     @property
     def kind(self) -> tuple[str, int]:

@@ -19,13 +19,12 @@ from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.machine import PRODUCT_DTYPES
 from ladder_ebgan.model_files import Metadata, ModelFile, first_line, in_words
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
-from ladder_ebgan.scaling import Scaling
+from ladder_ebgan.scaling import SCALING, Scaling
 from ladder_ebgan.tensor_files import read_tensors
 from ladder_ebgan.training import initial_state
 
 SHARED = {"format", "model", "labels", "data", "recipe", "precision", "classes", "image_shape"}  # by an ensemble
 SHARED |= {"inputs", "scaled"}
-SCALING = ("inputs.mean", "inputs.scale")  # names of what a Scaling is made of
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,11 @@ class TrainedModel:
     def description(self) -> str:
         """The model in words."""
         return in_words(self.name, self.labels, self.seeds)
+
+    @property
+    def examples(self) -> str:
+        """What its inputs are called."""
+        return "images" if self.metadata.inputs == "pixels" else "rows"
 
     @property
     def device(self) -> torch.device:
@@ -106,8 +110,7 @@ def trained_tensors(model: TrainedModel) -> dict[str, Tensor]:
     """Return all that the file of a model holds, by its name there; the networks are shared, not copied."""
     tensors = model_tensors(model.ladder, model.generator, model.statistics)
     if model.scaling is not None:
-        arrays = (model.scaling.mean, model.scaling.scale)
-        tensors |= {name: torch.from_numpy(array) for name, array in zip(SCALING, arrays, strict=True)}
+        tensors |= {name: torch.from_numpy(array) for name, array in model.scaling.arrays.items()}
     return tensors
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ladder_ebgan.errors import UsageError
 from ladder_ebgan.evaluation import class_probabilities, clean_energies
 from ladder_ebgan.models import TrainedModel
 
@@ -34,8 +35,13 @@ def predict(model: TrainedModel, pixels: NDArray[np.floating]) -> Predictions:
     Both come from the clean pass, without noise and with fixed statistics: what is said of an image does not depend
     on the images beside it. The energy is the squared reconstruction error of the pixels, or of scaled features,
     summed over them.
+
+    Raises:
+        UsageError: features that are infinite once they are scaled.
     """
     scaled = pixels.astype(np.float32, copy=False) if model.scaling is None else model.scaling.apply(pixels)
+    if not np.isfinite(scaled).all():
+        raise UsageError("rows lie so far from those of the training that 32-bit numbers do not reach them")
     images = torch.from_numpy(scaled).to(model.device)
     probabilities = class_probabilities(model.ladder, model.statistics, images)
     energies = None if model.why_no_energy else clean_energies(model.ladder, model.statistics, images)

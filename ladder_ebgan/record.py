@@ -132,6 +132,7 @@ class Record(Part):
     identity: Identity
     image_shape: list[Count] = Field(min_length=1)
     n_test: Count = 1
+    columns: list[str] | None = None  # names of the features of a table
     resolved: Choices
     groups: list[GroupOfReplicas]
     starts: list[Start]

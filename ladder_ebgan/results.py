@@ -22,6 +22,7 @@ class Result:
     precision: str
     version: str  # of this package
     torch_version: str
+    n_test: int | None = None  # rows that the error was measured on, where each seed holds out its own
 
 
 @dataclass(frozen=True)

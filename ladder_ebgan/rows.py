@@ -18,8 +18,11 @@ LARGEST = {int: 2**53, float: 3.5e38}  # of what is written: float32 ends there
 def rows_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
     """Return rows as CSV, one a line; None is empty."""
     buffer = io.StringIO()
+    rows = list(rows)
     names = [field.name for field in fields(row_type)]
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    if all(getattr(row, "n_test", None) is None for row in rows):  # as in folders of earlier versions
+        names = [name for name in names if name != "n_test"]
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     if header:
         writer.writeheader()
     writer.writerows(asdict(row) for row in rows)

@@ -1,7 +1,9 @@
 """Images drawn from a trained generator."""
 
+import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +18,18 @@ from ladder_ebgan.streams import Stream, stream_generator
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Drawn images, and how the discriminator sees them."""
+    """Drawn images, or rows of a table in their own units, and how the discriminator sees them."""
 
     images: NDArray[np.floating]  # [n, height, width] or other pixels in [0, 1], or features [n, features]
     energies: NDArray[np.float32] | None  # [n], as `predict` has them
+
+    def csv(self, columns: Sequence[str]) -> bytes:
+        """Return features as CSV, a line each, below their names."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([f"{value:.6g}" for value in row] for row in self.images.tolist())
+        return buffer.getvalue().encode()
 
     def npz(self) -> bytes:
         """Return them as an .npz archive: `images`, and `energies` if there are any."""

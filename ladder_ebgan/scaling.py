@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SCALING = ("inputs.mean", "inputs.scale")  # names in a model file
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -21,6 +23,11 @@ class Scaling:
 
         scaler = StandardScaler().fit(features)
         return cls(np.asarray(scaler.mean_, dtype=np.float64), np.asarray(scaler.scale_, dtype=np.float64))
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """What a model file keeps of it, by its name there."""
+        return dict(zip(SCALING, (self.mean, self.scale), strict=True))
 
     def apply(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return scaled features, infinite where float32 does not reach."""

@@ -8,7 +8,7 @@ Student, "The probable error of a mean", Biometrika 6 (1908). Wilcoxon, "Individ
 methods", Biometrics Bulletin 1 (1945). Schuirmann, "A comparison of the two one-sided tests procedure and the
 power approach for assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and
 Biopharmaceutics 15 (1987). Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-Statistics 6 (1979).
+Statistics 6 (1979). Nadeau, Bengio, "Inference for the generalization error", Machine Learning 52 (2003).
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def standard_deviation(errors: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0  # not the rounding error of the mean
 
 
-def sampling_error(error_percent: float, n_images: int) -> float | None:
+def sampling_error(error_percent: float, n_images: float) -> float | None:
     """Return the standard error, in points, of an error rate that was measured on so many images.
 
     `100 sqrt(p (1 - p) / n)` with `p = error_percent / 100`: each image is drawn from all that there are, and is
@@ -93,11 +93,22 @@ def sampling_error(error_percent: float, n_images: int) -> float | None:
     return 100 * (p * (1 - p) / n_images) ** 0.5 if 0 < p < 1 else None
 
 
-def t_interval(errors: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+def held_out_size(n_test: int, n_labeled: int, n_seeds: int) -> float:
+    """Return how many rows a mean error rests on if each seed is tested on `n_test` of `n_labeled`, drawn anew.
+
+    Row i counts with the weight `w_i`, the share of all tests that it is in, and errors that are independent
+    between rows give the mean the variance `p (1 - p) sum_i w_i^2`. Two seeds share `n_test^2 / n_labeled` rows on
+    average, so over `S` seeds `sum_i w_i^2` is `1 / (S n_test) + (1 - 1 / S) / n_labeled`. This is its inverse:
+    from `n_test` of a single seed up to `n_labeled`.
+    """
+    return 1 / (1 / (n_seeds * n_test) + (1 - 1 / n_seeds) / n_labeled)
+
+
+def t_interval(errors: Sequence[float], level: float = 0.95, overlap: float = 0.0) -> tuple[float, float] | None:
     """Return Student's confidence interval of the mean; None for fewer than three values.
 
     `mean ± t * s / sqrt(n)`, where `t` is the `(1 + level) / 2` quantile of Student's distribution with
-    `n - 1` degrees of freedom and `s` the sample standard deviation.
+    `n - 1` degrees of freedom and `s` the sample standard deviation; `overlap` is told at `compare_paired`.
     """
     from scipy.special import stdtrit
 
@@ -106,17 +117,28 @@ def t_interval(errors: Sequence[float], level: float = 0.95) -> tuple[float, flo
     if n < MIN_FOR_INTERVAL:
         return None
     quantile = float(stdtrit(n - 1, (1 + level) / 2))
-    centre, half_width = float(np.mean(values)), quantile * float(np.std(values, ddof=1)) / n**0.5
+    centre, half_width = float(np.mean(values)), quantile * _standard_error(values, overlap)
     return centre - half_width, centre + half_width
 
 
-def compare_paired(baseline: Sequence[float], model: Sequence[float]) -> PairedComparison:
+def _standard_error(values: NDArray[np.float64], overlap: float) -> float:
+    """Return the standard error of a mean, `s / sqrt(n)`, or `s sqrt(1 / n + overlap)`."""
+    deviation, n = float(np.std(values, ddof=1)), len(values)
+    return float(deviation * (1 / n + overlap) ** 0.5 if overlap else deviation / n**0.5)
+
+
+def compare_paired(baseline: Sequence[float], model: Sequence[float], overlap: float = 0.0) -> PairedComparison:
     """Compare errors paired by seed: `baseline[i]` and `model[i]` are of the same seed.
 
     With `d_i = model_i - baseline_i`: the mean of `d` and its 95 % t interval, the paired t test and the
     signed-rank test of "no difference", both two-sided, and the relative improvement in percent,
     `100 * (mean(baseline) - mean(model)) / mean(baseline)`, None where the baseline makes no error.
     ValueError where the two differ in length, are empty or hold a number that is not finite.
+
+    Where the test rows of each seed are drawn from the same rows as those it learns, seeds are not independent, and
+    `s^2 / n` underestimates the variance of the mean. `overlap`, the number of test rows divided by that of learned
+    ones, corrects interval and t test: `(1 / n + overlap) s^2` (Nadeau and Bengio 2003). The signed-rank test
+    has no such form and is then left out.
     """
     before, after = _checked(baseline), _checked(model)
     if len(before) != len(after):
@@ -127,9 +149,9 @@ def compare_paired(baseline: Sequence[float], model: Sequence[float]) -> PairedC
     return PairedComparison(
         n=len(differences),
         mean_difference=float(np.mean(differences)),
-        ci95=t_interval(differences.tolist()),
-        p_paired_t=_paired_t_test(differences),
-        p_wilcoxon=_signed_rank_test(differences),
+        ci95=t_interval(differences.tolist(), overlap=overlap),
+        p_paired_t=_paired_t_test(differences, overlap),
+        p_wilcoxon=None if overlap else _signed_rank_test(differences),
         relative_improvement_percent=improvement,
     )
 
@@ -248,7 +270,7 @@ def _checked(errors: Sequence[float]) -> NDArray[np.float64]:
     return values
 
 
-def _paired_t_test(differences: NDArray[np.float64]) -> float | None:
+def _paired_t_test(differences: NDArray[np.float64], overlap: float) -> float | None:
     """Return the two-sided p of `t = mean(d) / (s / sqrt(n))` with `n - 1` degrees of freedom.
 
     None for fewer than three differences, or where all are equal and `t` would be a division by zero.
@@ -258,7 +280,7 @@ def _paired_t_test(differences: NDArray[np.float64]) -> float | None:
     n = len(differences)
     if n < MIN_FOR_INTERVAL or np.ptp(differences) == 0:
         return None
-    t = np.mean(differences) / (np.std(differences, ddof=1) / n**0.5)
+    t = np.mean(differences) / _standard_error(differences, overlap)
     return float(2 * stdtr(n - 1, -abs(t)))
 
 

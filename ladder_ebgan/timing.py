@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 
 from ladder_ebgan import capture
@@ -37,7 +36,7 @@ def throwaway_step(engine: Engine, n_replicas: int, adversarial: bool) -> Callab
     """
     model, device, seeds = phase_model(engine.recipe, adversarial), engine.resolved.device, range(n_replicas)
     state = engine.initial_state(model, seeds)
-    subset = np.arange(engine.dataset.n_classes)  # which images does not matter for the time
+    subset = engine.dataset.labeled_rows[: engine.dataset.n_classes]  # which images does not matter for the time
     batches = engine.batches(state, [subset] * n_replicas, seeds)
     stepper = Stepper(state, batches, engine.recipe.settings(model), engine.functions)
     make_step = capture.captured(partial(stepper.step, adversarial), device)

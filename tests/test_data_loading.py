@@ -306,8 +306,8 @@ def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"1,2,3\n", idx_bytes(IMAGES), b"\x93NUMPY\x01\x00"])
 def test_a_file_that_is_no_archive_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_bytes(content)
-    message = refusal(tmp_path / "data.csv")
+    (tmp_path / "data.bin").write_bytes(content)
+    message = refusal(tmp_path / "data.bin")
     assert "is not an .npz archive, or not a whole one; data must be an .npz archive with x_train" in message
 
 

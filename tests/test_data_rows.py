@@ -49,13 +49,13 @@ def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], messag
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("1,2,3\n")
+    (tmp_path / "x.txt").write_text("1,2,3\n")
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY")
     for sources, message in (
-        (["x.csv"], "is not an .npz archive, or not a whole one; the model takes rows of 3 features"),
+        (["x.txt"], "is not an .npz archive, or not a whole one; the model takes rows of 3 features"),
         (["cut.npy"], "cannot be read: "),
         (["none.npz"], "cannot read .*none.npz: the model takes rows of 3 features"),
-        (["x.csv", "cut.npy"], "cannot read .*x.csv .*cut.npy: the model takes"),
+        (["x.txt", "cut.npy"], "cannot read .*x.txt .*cut.npy: the model takes"),
         ([""], "cannot read "),
     ):
         with pytest.raises(UsageError, match=message):

@@ -267,16 +267,16 @@ def test_a_diverged_replica_has_no_error_and_the_others_keep_theirs() -> None:
 
 def test_the_unlabeled_sample_has_no_labeled_image_and_belongs_to_the_seed() -> None:
     subset = np.arange(0, 50, 5)
-    sample = unlabeled_sample(subset, 50, 3, 30)
+    sample = unlabeled_sample(subset, np.arange(50), 3, 30)
     assert len(set(sample.tolist())) == 30
     assert not set(sample.tolist()) & set(subset.tolist())
-    assert sample.tolist() == unlabeled_sample(subset, 50, 3, 30).tolist()
-    assert sample.tolist() != unlabeled_sample(subset, 50, 4, 30).tolist()
+    assert sample.tolist() == unlabeled_sample(subset, np.arange(50), 3, 30).tolist()
+    assert sample.tolist() != unlabeled_sample(subset, np.arange(50), 4, 30).tolist()
 
 
 def test_the_unlabeled_sample_is_all_the_rest_where_there_is_no_more() -> None:
-    assert sorted(unlabeled_sample(np.array([1, 3]), 6, 0, 30).tolist()) == [0, 2, 4, 5]
-    assert unlabeled_sample(np.arange(6), 6, 0, 30).size == 0
+    assert sorted(unlabeled_sample(np.array([1, 3]), np.arange(6), 0, 30).tolist()) == [0, 2, 4, 5]
+    assert unlabeled_sample(np.arange(6), np.arange(6), 0, 30).size == 0
 
 
 def test_reconstructions_are_what_energies_are_of() -> None:

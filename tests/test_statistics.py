@@ -13,6 +13,7 @@ from ladder_ebgan.statistics import (
     compare_equivalence,
     compare_paired,
     equivalence_power,
+    held_out_size,
     holm,
     mean,
     pairs_for_equivalence,
@@ -405,3 +406,42 @@ def test_pairs_refuse_a_power_that_is_none(power: float) -> None:
 def test_importing_does_not_load_scipy() -> None:
     code = "import sys, ladder_ebgan.statistics; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Test rows that are drawn from the same rows as those that are learned.
+
+
+def test_the_rows_that_a_mean_rests_on() -> None:
+    """One seed rests on its own 10 rows, very many on all 50; two share a fifth of theirs: 1 / (1/20 + 1/100)."""
+    assert held_out_size(10, 50, 1) == pytest.approx(10)
+    assert held_out_size(10, 50, 2) == pytest.approx(100 / 6)
+    assert held_out_size(10, 50, 10**9) == pytest.approx(50)
+
+
+def test_the_weights_of_rows_against_a_simulation() -> None:
+    """The mean of `sum_i w_i^2` over draws of 4 times 3 of 12 rows."""
+    random = np.random.default_rng(0)
+    squares = []
+    for _ in range(20_000):
+        weights = np.zeros(12)
+        for _ in range(4):
+            weights[random.permutation(12)[:3]] += 1 / 12
+        squares.append(np.square(weights).sum())
+    assert 1 / held_out_size(3, 12, 4) == pytest.approx(np.mean(squares), rel=0.005)
+
+
+def test_an_interval_is_wider_where_seeds_share_rows() -> None:
+    """Differences -1, -2, -3: mean -2, s = 1; with a quarter as many test rows as learned ones 1/3 + 1/4 = 7/12.
+
+    t = -2 / sqrt(7/12) with two degrees of freedom, whose distribution is 1/2 + t / (2 sqrt(2 + t^2)), and whose
+    0.975 quantile is 4.30265.
+    """
+    compared = compare_paired([5, 6, 7], [4, 4, 4], overlap=0.25)
+    assert compared.ci95 == pytest.approx(
+        (-2 - 4.30265 * (7 / 12) ** 0.5, -2 + 4.30265 * (7 / 12) ** 0.5), abs=1e-4
+    )
+    t = 2 / (7 / 12) ** 0.5
+    assert compared.p_paired_t == pytest.approx(1 - t / (2 + t * t) ** 0.5)
+    errors = [1.0, 2.0, 3.5, 4.0, 5.5, 7.0]
+    assert compare_paired(errors, [0.0] * 6, overlap=0.25).p_wilcoxon is None
+    assert compare_paired(errors, [0.0] * 6).p_wilcoxon == pytest.approx(2 / 64)

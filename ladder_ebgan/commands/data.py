@@ -1,8 +1,11 @@
 """The command `data`: what can be read, and what a data set holds."""
 
 import json
+from collections.abc import Sequence
 
 import click
+
+from ladder_ebgan.commands.options import table_options
 
 
 @click.group()
@@ -19,17 +22,23 @@ def list_data() -> None:
     for name, description in DATASET_NAMES.items():
         click.echo(f"{name:{width}}  {description}")
     click.echo("\nYour own: a folder of IDX files under MNIST's names, or an .npz file with x_train, y_train,")
-    click.echo("x_test and y_test; give its path instead of a name.")
+    click.echo(
+        "x_test and y_test; give its path instead of a name. Or a table with a column of labels, which may be"
+    )
+    click.echo("empty in most rows: a .csv, .tsv or .parquet file, with --label-column NAME.")
 
 
 @data.command("describe")
 @click.argument("name", metavar="NAME|PATH")
+@table_options
 @click.option("--json", "as_json", envvar="LADDER_EBGAN_DATA_DESCRIBE_JSON", is_flag=True, help="Print it as JSON.")
-def describe_data(name: str, as_json: bool) -> None:
+def describe_data(name: str, label_column: str | None, drop_column: Sequence[str], as_json: bool) -> None:
     """Say what a data set holds: images, shape, classes and their counts, range, fingerprint."""
     from ladder_ebgan.data import describe, load_dataset
+    from ladder_ebgan.data.table_dataset import dataset_of_table, describe_table
 
-    description = describe(load_dataset(name))
+    table = dataset_of_table(name, label_column, drop_column)
+    description = describe(load_dataset(name)) if table is None else describe_table(table)
     if as_json:
         click.echo(json.dumps(description, indent=1))
         return
@@ -37,6 +46,11 @@ def describe_data(name: str, as_json: bool) -> None:
     for key, value in description.items():
         click.echo(f"{key:12}  {value}")
     assert isinstance(classes, list)
+    if table is not None:
+        click.echo("label         rows")
+        for entry in classes:
+            click.echo(f"{entry['label']!s:12}  {entry['n']:4}")
+        return
     click.echo("label         training images  test images")
     for entry in classes:
         click.echo(f"{entry['label']!s:12}  {entry['n_train']:15}  {entry['n_test']:11}")

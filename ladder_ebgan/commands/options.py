@@ -76,16 +76,17 @@ def complete_command(context: click.Context) -> tuple[str, ...]:
     return first, *from_environment, *others
 
 
-def recipe_options(command: str) -> Callable[[Command], Command]:
+def recipe_options(command: str, default: str | None = "table2") -> Callable[[Command], Command]:
     """Add --recipe and --set to the command of that name."""
     recipe = click.option(
         "--recipe",
         "recipe_name",
         envvar=f"LADDER_EBGAN_{command}_RECIPE",
-        default="table2",
+        default=default,
         show_default=True,
         metavar="NAME|FILE",
-        help="Settings of the experiment; see 'ladder-ebgan recipes list'.",
+        help="Settings of the experiment; see 'ladder-ebgan recipes list'."
+        + ("" if default else "  [default: table2; of a table, settings for its size]"),
     )
     overrides = click.option(
         "--set",
@@ -113,15 +114,29 @@ def device_options(function: Command) -> Command:
     return device(precision(function))
 
 
-def data_option(function: Command) -> Command:
-    """Add --data."""
+def data_option(files: str = "a folder of IDX files, or an .npz file") -> Callable[[Command], Command]:
+    """Add --data, with these words for the `files` that it takes."""
     return click.option(
         "--data",
         default="mnist",
         show_default=True,
         metavar="NAME|PATH",
-        help="Data set: mnist, digits, a folder of IDX files, or an .npz file.",
-    )(function)
+        help=f"Data set: mnist, digits, {files}.",
+    )
+
+
+def table_options(function: Command) -> Command:
+    """Add --label-column and --drop-column."""
+    label = click.option(
+        "--label-column", metavar="NAME", help="Of a table: the column of labels, empty where a row has none."
+    )
+    dropped = click.option(
+        "--drop-column",
+        multiple=True,
+        metavar="NAME",
+        help="Of a table: a column that is no feature, such as a number of the row. Repeatable.",
+    )
+    return label(dropped(function))
 
 
 def division_options(together: str, processes: str) -> Callable[[Command], Command]:

@@ -17,7 +17,8 @@ from ladder_ebgan.commands.options import AnyPath
         "--seed",
         type=Seeds(),
         metavar=Seeds.name,
-        help="Which seed. Several, or all, are an ensemble: their probabilities are averaged.",
+        help="Which seed. Several, or all, are an ensemble: their probabilities are averaged.  "
+        "[default of a table: all]",
     )
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -56,28 +57,35 @@ def predict(
     probabilities: bool,
     as_json: bool,
 ) -> None:
-    """Predict the labels of images with a trained model, as CSV.
+    """Predict the labels of images, or of rows of a table, with a trained model, as CSV.
 
     MODEL is a run folder or a model file of its models/. INPUT is an .npz file (images under x, images or x_test,
     labels under y, labels or y_test), an .npy or IDX file, PNG files or a folder of them (with labels if it has a
-    subfolder for each class), or the name of a data set: its test images. The file of a scikit-learn estimator
-    takes an .npz or .npy file with the features as they are.
+    subfolder for each class), or the name of a data set: its test images. A model of a table takes another one, CSV
+    or Parquet, with columns of the same names, or, like the file of a scikit-learn estimator, an .npz or .npy file
+    with the features as they are.
 
-    The columns are the image's index or file, the label, its probability, the image's energy (the squared error
-    of its reconstruction, summed over pixels, without noise), the true label if it is known, and the
-    probability of each class. Where true labels are known, scores are printed on stderr.
+    The columns are the index or file of the image, or the index of the row, the label, its probability, the energy
+    (the squared error of its reconstruction, summed over pixels, without noise), the true label if it is known, and
+    the probability of each class. Where true labels are known, scores are printed on stderr.
     """
     from ladder_ebgan.data.images import class_indices, read_images, with_labels_of
     from ladder_ebgan.data.rows import read_rows
     from ladder_ebgan.model_files import choose, find_models
 
-    chosen = choose(find_models(path), path, model, labels, seed)
+    files = find_models(path)
+    if seed is None and all(file.metadata.columns for file in files):
+        seed = "all"  # those of a table have each learned a part of the labels
+    chosen = choose(files, path, model, labels, seed)
     metadata = chosen[0].metadata
-    of_table = metadata.inputs == "features"
-    images = read_rows(inputs, metadata.image_shape[0]) if of_table else read_images(inputs, metadata.image_shape)
+    if metadata.inputs == "features":
+        images = read_rows(inputs, metadata.image_shape[0], metadata.feature_names, metadata.label_column)
+    else:
+        images = read_images(inputs, metadata.image_shape)
     if labels_from is not None:
         images = with_labels_of(images, labels_from)
-    truth = None if images.labels is None else class_indices(images.labels, chosen[0].metadata.classes)
+    labeled = slice(None) if images.labeled is None else images.labeled
+    truth = None if images.labels is None else class_indices(images.labels[labeled], metadata.classes)
 
     from ladder_ebgan import prediction
     from ladder_ebgan.machine import resolve_device
@@ -95,8 +103,8 @@ def predict(
         write_output(output, table.encode())
     elif not as_json:
         click.echo(table, nl=False)
-    scores = None if truth is None else score(predictions.probabilities, truth)
-    of_seeds = [] if truth is None else [score(alone, truth) for alone in predictions.of_models]
+    scores = None if truth is None else score(predictions.probabilities[labeled], truth)
+    of_seeds = [] if truth is None else [score(alone[labeled], truth) for alone in predictions.of_models]
     if as_json:
         click.echo(scores_json(trained, predictions, scores, of_seeds), nl=False)
     elif scores is not None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,7 @@ from ladder_ebgan.commands.options import (
     division_options,
     number_or_auto,
     recipe_options,
+    table_options,
     time_limit_option,
 )
 from ladder_ebgan.errors import FAILED, UsageError
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     "--labels",
     type=WholeNumbers(),
     multiple=True,
-    help="How many training images have a label. Repeatable, or 100,200,1000.  [default: the recipe's]",
+    help="How many training images have a label. Repeatable, or 100,200,1000.  "
+    "[default: the recipe's; of a table all its labels, or four fifths where the others are its test]",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), help="How many seeds: 0 to N-1.  [default: the recipe's]"
@@ -44,10 +47,18 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     help="ladder, ladder-matched, ebgan-ladder, or a variant in the recipe. Repeatable.  "
-    "[default: ladder and ebgan-ladder; or all variants, with what they are of]",
+    "[default: ladder and ebgan-ladder, of a table ladder; or all variants, with what they are of]",
 )
-@recipe_options("RUN")
-@data_option
+@recipe_options("RUN", default=None)
+@data_option("a folder of IDX files, an .npz file, or a table: a CSV or Parquet file")
+@table_options
+@click.option(
+    "--test-data",
+    type=AnyPath(dir_okay=False),
+    metavar="FILE",
+    help="Of a table: another one, whose labelled rows are the test set.  "
+    "[default: each seed is tested on the labelled rows that it does not learn]",
+)
 @device_options
 @division_options(
     together="How many seeds and budgets train together.",
@@ -153,29 +164,46 @@ def print_plan(request: "Request", notice: Callable[[str], None], as_json: bool)
 
 def request_of(
     *,
+    data: str,
+    label_column: str | None,
+    drop_column: Sequence[str],
+    test_data: Path | None,
     labels: Sequence[Sequence[int]],
     seeds: int | None,
     seed_list: list[int] | None,
     models: Sequence[str],
-    recipe_name: str,
+    recipe_name: str | None,
     overrides: Sequence[str],
     replicas_at_once: str,
     processes: str,
     **rest: Any,
 ) -> "Request":
     """Return what the options of `run` ask for."""
+    from ladder_ebgan.data import default_budget
+    from ladder_ebgan.data.table_dataset import dataset_of_table
     from ladder_ebgan.experiment import Request
     from ladder_ebgan.recipe import load_recipe
+    from ladder_ebgan.sizing import AUTO, sized_recipe
 
-    recipe = load_recipe(recipe_name, overrides)
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
-    budgets = [budget for group in labels for budget in group] or recipe.labels
+    table = dataset_of_table(data, label_column, drop_column, test_data)
+    name = recipe_name or ("table2" if table is None else AUTO)
+    if table is not None and name == AUTO:
+        recipe = sized_recipe(len(table.train_labels), table.n_features, default_budget(table), overrides)
+        compared = recipe.compared if recipe.variants else ["ladder"]
+    else:
+        recipe = load_recipe(name, overrides)
+        compared = recipe.compared
+    budgets = [budget for group in labels for budget in group]
+    budgets = budgets or (recipe.labels if table is None else [default_budget(table)])
     return Request(
-        recipe_name=recipe_name,
+        recipe_name=name,
         recipe=recipe,
+        data=data,
+        table=table,
         overrides=tuple(overrides),
-        models=tuple(dict.fromkeys(models or recipe.compared)),
+        models=tuple(dict.fromkeys(models or compared)),
         labels=tuple(sorted(set(budgets))),
         seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
         replicas_at_once=number_or_auto("--replicas-at-once", replicas_at_once),

@@ -28,7 +28,7 @@ from ladder_ebgan.errors import UsageError
     type=AnyPath(dir_okay=False),
     required=True,
     metavar="FILE",
-    help="A .png file, or an .npz file with images and energies.",
+    help="A .png file, an .npz file with images and energies, or of a table a .csv file.",
 )
 def sample(
     *,
@@ -41,16 +41,16 @@ def sample(
     latent_seed: int,
     output: Path,
 ) -> None:
-    """Draw images from the generator of a trained ebgan-ladder.
+    """Draw images, or rows of a table, from the generator of a trained ebgan-ladder.
 
     MODEL is a run folder or a model file of its models/. A PNG file shows the images in a grid. An .npz file has
-    them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. The first images are
-    the same however many are drawn.
+    them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. A CSV file has rows of a
+    table in the units of its columns. The first images are the same however many are drawn.
     """
     from ladder_ebgan.model_files import choose, find_models
 
-    if output.suffix not in {".png", ".npz"}:
-        raise UsageError(f"--output {output}: must end in .png or .npz")
+    if output.suffix not in {".png", ".npz", ".csv"}:
+        raise UsageError(f"--output {output}: must end in .png or .npz, or of a table in .csv")
     files = find_models(path)
     candidates = [file for file in files if file.has_generator or model is not None] or files
     chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
@@ -61,12 +61,21 @@ def sample(
     from ladder_ebgan.report.figures.sheet import is_picture
     from ladder_ebgan.report.mosaic import mosaic_png
 
+    columns = chosen[0].metadata.feature_names
+    if output.suffix == ".csv" and not columns:
+        raise UsageError(
+            f"--output {output}: the model is of images or of columns without names; write an .npz file"
+        )
     if output.suffix == ".png" and not is_picture(chosen[0].metadata.image_shape):
         raise UsageError(f"--output {output}: the model's images cannot be shown; write an .npz file")
     trained = load(chosen, resolve_device(device))
     samples = sampling.sample(trained, n, latent_seed)
-    write_output(output, mosaic_png(samples.images) if output.suffix == ".png" else samples.npz())
+    if output.suffix == ".png":
+        content = mosaic_png(samples.images)
+    else:
+        content = samples.npz() if output.suffix == ".npz" else samples.csv(columns)
+    write_output(output, content)
     console = stderr_console()
     if output.suffix == ".npz" and trained.why_no_energy:
         say(console, trained.why_no_energy)
-    say(console, f"Wrote {n} images of {trained.description} to {output}")
+    say(console, f"Wrote {n} {trained.examples} of {trained.description} to {output}")

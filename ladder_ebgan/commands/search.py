@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Change a setting of the recipe that all trials share. Repeatable.",
 )
-@data_option
+@data_option()
 @click.option(
     "--validation",
     "n_validation",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.scaling import Scaling
 
 _LARGEST_EXACT_FLOAT = 2**53  # beyond it a float label no longer names one integer
 
@@ -23,10 +24,20 @@ class RawArrays(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Columns:
+    """What the features of a table are called, and how they were brought to mean 0 and deviation 1."""
+
+    features: tuple[str, ...]
+    label: str  # name of the column of labels
+    scaling: Scaling
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Training and test images with their labels; `make_dataset` builds one from checked arrays.
 
-    Images are flat, since the networks are permutation invariant; `image_shape` is what they are drawn with.
+    Images are flat, since the networks are permutation invariant; `image_shape` is what they are drawn with. The
+    rows of a table take the place of images: standardised features, and -1 as the label of a row without one.
     """
 
     name: str  # short enough and plain enough for the name of a folder
@@ -38,6 +49,32 @@ class Dataset:
     classes: tuple[int | str, ...]  # the original label of each class index, sorted
     image_shape: tuple[int, ...]  # (28, 28), or (features,) where the data has no image shape
     fingerprint: str  # SHA-256 of the content; name, path and compression have no part in it
+    columns: Columns | None = None  # of a table
+    test_rows: NDArray[np.int64] | None = None  # [n_test], of a table without test data: the labelled training rows
+
+    @property
+    def examples(self) -> str:
+        """What the images are called."""
+        return "images" if self.columns is None else "rows"
+
+    @property
+    def labeled_rows(self) -> NDArray[np.int64]:
+        """Indices of the training images whose label is known: all, but for a table's."""
+        return np.flatnonzero(self.train_labels >= 0)
+
+    @property
+    def watched_rows(self) -> NDArray[np.int64]:
+        """Indices of the training images whose label may be looked at while training: none that is for the test."""
+        return self.labeled_rows if self.test_rows is None else np.zeros(0, dtype=np.int64)
+
+    def tested(self, subset: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which test images a replica is tested on, as indices, that has learned the labels of `subset`.
+
+        All, where the test set is apart; else those labelled rows whose label it has not seen.
+        """
+        if self.test_rows is None:
+            return np.arange(len(self.test_labels))
+        return np.flatnonzero(~np.isin(self.test_rows, subset))
 
     @property
     def n_features(self) -> int:
@@ -76,7 +113,7 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
         train_images.reshape(len(train_images), -1),
         train_labels.astype(np.int64),
         test_images.reshape(len(test_images), -1),
-        _class_indices(test_values, classes, source),
+        indices_of_test_labels(test_values, classes, source),
     )
     class_values = tuple(classes.tolist())
     fingerprint = _fingerprint(train_shape, class_values, checked)
@@ -160,7 +197,8 @@ def label_values(labels: NDArray[Any], n_images: int, what: str) -> NDArray[Any]
     return labels.astype(np.int64)
 
 
-def _class_indices(values: NDArray[Any], classes: NDArray[Any], source: str) -> NDArray[np.int64]:
+def indices_of_test_labels(values: NDArray[Any], classes: NDArray[Any], source: str) -> NDArray[np.int64]:
+    """Return the class index of each test label; `source` begins each UsageError."""
     if values.dtype.kind != classes.dtype.kind:
         kinds = {"i": "numbers", "U": "text"}
         raise UsageError(

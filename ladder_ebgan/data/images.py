@@ -31,6 +31,7 @@ class Images:
     names: tuple[str, ...]  # of each image: its file, or its index from 0
     labels: NDArray[Any] | None = None  # [n], whole numbers or text as they were found
     notes: tuple[str, ...] = ()  # one line each on what was done to them
+    labeled: NDArray[np.intp] | None = None  # indices of those with a label, where not all have one
 
 
 def read_images(sources: Sequence[str], image_shape: Sequence[int]) -> Images:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ladder_ebgan.data.dataset import Dataset, RawArrays, make_dataset
 from ladder_ebgan.data.idx import IDX_FILES, decompressed, parse_idx, read_idx_folder
 from ladder_ebgan.data.npz import read_npz
+from ladder_ebgan.data.tables import is_table
 from ladder_ebgan.errors import MachineError, UsageError
 
 DATASET_NAMES = {
@@ -39,9 +40,14 @@ def load_dataset(name_or_path: str) -> Dataset:
             raise _unknown(name_or_path)
         source = repr(name_or_path)
         if path.is_dir():
-            return make_dataset(_short_name(path), f"IDX files of {source}", read_idx_folder(path), source)
+            return make_dataset(short_name(path), f"IDX files of {source}", read_idx_folder(path), source)
+        if is_table(name_or_path):
+            raise UsageError(
+                f"{source} is a table, which has no images: 'ladder-ebgan run' and 'data describe' take it, with "
+                "--label-column NAME"
+            )
         if path.is_file():
-            return make_dataset(_short_name(path), f"arrays of {source}", read_npz(path), source)
+            return make_dataset(short_name(path), f"arrays of {source}", read_npz(path), source)
     except MemoryError as error:
         raise MachineError(f"{name_or_path!r} does not fit into memory: give fewer or smaller images") from error
     except OSError as error:
@@ -61,7 +67,7 @@ def _unknown(name: str) -> UsageError:
     )
 
 
-def _short_name(path: Path) -> str:
+def short_name(path: Path) -> str:
     """Return the last part of a path, reduced to what is safe in the name of a folder."""
     named = path if path.name not in {"", ".."} else path.resolve()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", named.name if path.is_dir() else named.stem).strip("-.") or "data"

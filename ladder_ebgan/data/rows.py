@@ -1,4 +1,4 @@
-"""Rows of a table to be predicted: features as they are, from an .npy or .npz file."""
+"""Rows of a table to be predicted: features as they are, from an .npy or .npz file, or by name from a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,20 +8,33 @@ import numpy as np
 from ladder_ebgan.data.dataset import label_values
 from ladder_ebgan.data.images import NPZ_PAIRS, Images
 from ladder_ebgan.data.npz import listed, read_archive, read_npy
+from ladder_ebgan.data.tables import Table, features_of, is_table, labels_of, read_table
 from ladder_ebgan.errors import UsageError
 
 NAMES = [*NPZ_PAIRS, *NPZ_PAIRS.values()]
 
 
-def read_rows(sources: Sequence[str], n_features: int) -> Images:
+def read_rows(
+    sources: Sequence[str], n_features: int, columns: Sequence[str] = (), label: str | None = None
+) -> Images:
     """Read the rows of a model that takes features, not pixels: nothing is divided by 255.
 
+    Args:
+        sources: one .npy or .npz file, or a table.
+        n_features: that the model takes.
+        columns: their names, by which they are found in a table; empty where they have none.
+        label: the column of labels of a table, if it has one; an empty cell is a row without label.
+
     Raises:
-        UsageError: it is not one .npy or .npz file, or holds no finite numbers of the right shape.
+        UsageError: it is no such file, or holds no finite numbers of the right shape.
     """
+    if len(sources) == 1 and is_table(sources[0]):
+        return _from_table(read_table(Path(sources[0])), n_features, columns, label)
+    named = f"a CSV or Parquet file with the columns {listed(columns)}, " if columns else ""
     right = (
-        f"the model takes rows of {n_features} features: give one .npy file with an array [n, {n_features}], or an "
-        f".npz file with it under {', '.join(NPZ_PAIRS)} (and labels under {', '.join(NPZ_PAIRS.values())})"
+        f"the model takes rows of {n_features} features: give {named}one .npy file with an array "
+        f"[n, {n_features}], or an .npz file with it under {', '.join(NPZ_PAIRS)} (and labels under "
+        f"{', '.join(NPZ_PAIRS.values())})"
     )
     path = Path(sources[0])
     try:
@@ -44,3 +57,20 @@ def read_rows(sources: Sequence[str], n_features: int) -> Images:
     if labels is not None:
         labels = label_values(labels, len(features), f"the labels of {str(path)!r}")
     return Images(features.astype(np.float64), tuple(map(str, range(len(features)))), labels)
+
+
+def _from_table(table: Table, n_features: int, columns: Sequence[str], label: str | None) -> Images:
+    if len(columns) != n_features:
+        raise UsageError(
+            f"the model knows its {n_features} features by their order and not by name, so that {table.source} "
+            "cannot be matched: give an .npy file, or train on a table with named columns"
+        )
+    features, names = features_of(table, columns, chosen=False), tuple(map(str, range(table.n_rows)))
+    if label is None or label not in table.columns:
+        return Images(features, names)
+    rows, known = labels_of(table, label)
+    if not len(rows):
+        return Images(features, names)
+    texts = np.full(table.n_rows, "", dtype=object)
+    texts[rows] = known.astype(np.str_)
+    return Images(features, names, texts.astype(np.str_), labeled=rows)

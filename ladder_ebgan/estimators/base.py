@@ -24,7 +24,7 @@ from ladder_ebgan.estimators.trained import TrainedEstimator
 from ladder_ebgan.ladder import Statistics
 from ladder_ebgan.machine import Resolved, applied, resolve
 from ladder_ebgan.model_files import MODEL_FORMAT, Metadata, TrainedOn
-from ladder_ebgan.models import SCALING, TrainedModel, assemble
+from ladder_ebgan.models import TrainedModel, assemble
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 from ladder_ebgan.scaling import Scaling
 
@@ -112,7 +112,7 @@ class LadderEstimator(TrainedEstimator):
         )
         tensors = model_tensors(fit.state.evaluated, fit.state.generator, statistics)
         if scaling is not None:
-            tensors |= dict(zip(SCALING, map(torch.from_numpy, (scaling.mean, scaling.scale)), strict=True))
+            tensors |= {name: torch.from_numpy(array) for name, array in scaling.arrays.items()}
         return assemble(metadata, engine.recipe, tensors, engine.resolved.device)
 
 

@@ -80,11 +80,11 @@ def _fitted(file: ModelFile, model: TrainedModel) -> Fitted:
             message = f"the metadata of '{file.path}' is wrong: estimator.{where}: {problem['msg'].lower()}"
             raise UsageError(message) from error
     n_steps = model.recipe.settings(model.name).n_steps
-    parameters = {"recipe": model.recipe.model_dump(by_alias=True), "standardize": False}
+    parameters = {"recipe": model.recipe.model_dump(by_alias=True), "standardize": file.metadata.scaled}
     return Fitted(
         parameters=parameters | {"n_replicas": len(model.seeds), "random_state": model.seeds[0]},
         classes_dtype="object" if any(isinstance(each, str) for each in model.classes) else "int64",
-        feature_names=None,
+        feature_names=list(file.metadata.columns) or None,
         n_iter=n_steps,
         best_steps=[n_steps] * len(model.seeds),
         history=[],

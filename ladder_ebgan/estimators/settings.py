@@ -7,12 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ladder_ebgan.recipe import Recipe, load_recipe, parse_recipe
-
-WIDEST = 1000  # units of the first hidden layer, as the paper has it for 784 pixels
-NARROWEST = 64
-SHORTEST, LONGEST = 2_000, 20_000  # steps
-EPOCHS = 20  # over all rows, within these bounds
-MARGIN_SHARE = 0.3  # of the total variance of the inputs: the paper's 16 on MNIST, where that is 53
+from ladder_ebgan.sizing import settings_for
 
 
 class Sizes(NamedTuple):
@@ -45,7 +40,7 @@ def make_recipe(
         UsageError: a value that no recipe may have, or a recipe without the model.
     """
     if given is None:
-        tables = _for_table(model, sizes)
+        tables = settings_for(sizes.n_rows, sizes.n_features)
     elif isinstance(given, Recipe):
         tables = given.identity()
     else:
@@ -60,42 +55,6 @@ def make_recipe(
     recipe = parse_recipe(tables, source="the settings of the estimator")
     recipe.settings(model)
     return recipe
-
-
-def _for_table(model: str, sizes: Sizes) -> dict[str, Any]:
-    """Return the recipe's tables for standardised features."""
-    width = min(max(4 * sizes.n_features, NARROWEST), WIDEST)
-    batch_size = min(100, max(2, sizes.n_rows))
-    n_steps = min(max(EPOCHS * sizes.n_rows // batch_size, SHORTEST), LONGEST)
-    training = {
-        "n_steps": n_steps,
-        "learning_rate": 0.01,
-        "decay_start_step": n_steps // 2,
-        "denoising_weights": [5.0, 0.0, 0.0, 0.0, 0.0],
-    }
-    if model == "ebgan-ladder":
-        adversarial_steps = n_steps // 5
-        training |= {
-            "adversarial_steps": adversarial_steps,
-            "margin": {"steps": [0, adversarial_steps], "values": [MARGIN_SHARE * sizes.n_features, 0.0]},
-            "generator": {
-                **{"hidden_sizes": [width, width], "latent_size": min(100, max(2, sizes.n_features))},
-                **{"weight_std": 0.02, "learning_rate": 0.001, "output": "linear"},
-            },
-        }
-    return {
-        "network": {
-            "hidden_sizes": [width, width // 2, width // 4],
-            **{"input_noise": 0.6, "hidden_noise": 0.3, "softmax_gamma": True},
-            "evaluation_statistics": "unlabeled",
-        },
-        "training": {
-            "batch_size": batch_size,
-            **{"adam_beta1": 0.5, "adam_beta2": 0.999, "adam_epsilon": 1e-8},
-            "curve_every_steps": 100,
-        },
-        model: training,
-    }
 
 
 def _grant(tables: dict[str, Any], settings: dict[str, Any], wishes: Mapping[str, Any]) -> None:

@@ -105,7 +105,7 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
 
         Args:
             path: a file, or the folder of a run, whose seeds become the replicas of one estimator. It takes pixels
-                in [0, 1], as the run did.
+                in [0, 1], as the run did, or the columns of its table.
             labels: of a run with several numbers of labels, which.
             seeds: of a run, which.
             device: where the networks are put.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ladder_ebgan.experiment import Experiment
 from ladder_ebgan.machine import what_would_be_faster
 from ladder_ebgan.processes import division, why_so_many_processes
+from ladder_ebgan.report.data_notes import data_in_words, data_notes
 from ladder_ebgan.report.phrases import duration
 
 LONG_SECONDS = 600  # a run is called long, and told what would be faster
@@ -16,6 +17,9 @@ def announcement(experiment: Experiment, verbose: bool) -> Iterator[str]:
     resolved = experiment.resolved
     if verbose:
         yield f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}"
+    if experiment.dataset.columns is not None:
+        yield f"{data_in_words(experiment.dataset)}."
+    yield from data_notes(experiment)
     yield from kept_options(experiment)
     if not experiment.groups:
         yield "Everything asked for is already trained."
@@ -43,6 +47,8 @@ def kept_options(experiment: Experiment) -> Iterator[str]:
 def what_to_do_if_long(experiment: Experiment, seconds: float) -> Iterator[str]:
     """Yield what would be faster if the run takes long."""
     if seconds > LONG_SECONDS:
-        shorter = [] if experiment.request.recipe_name == "demo" else ["--recipe demo, a shortened table"]
+        of_images = experiment.dataset.columns is None
+        demo = of_images and experiment.request.recipe_name != "demo"
+        shorter = ["--recipe demo, a shortened table"] if demo else [] if of_images else ["fewer --seeds"]
         advice = [*what_would_be_faster(experiment.resolved), *shorter]
         yield f"Faster may be, in a new folder (--output DIR): {'; '.join(advice)}."

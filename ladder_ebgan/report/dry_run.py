@@ -26,9 +26,11 @@ from dataclasses import asdict
 from ladder_ebgan.dry_run import DryRun
 from ladder_ebgan.processes import division, why_so_many_processes
 from ladder_ebgan.report.announcement import kept_options, what_to_do_if_long
+from ladder_ebgan.report.data_notes import chosen_settings, data_in_words, data_notes
 from ladder_ebgan.report.lines import columns, hanging
 from ladder_ebgan.report.phrases import duration, started_line
 from ladder_ebgan.report.seeds import seed_list
+from ladder_ebgan.sizing import AUTO
 
 FOLDER_STATES = {
     "new": "for a new run",
@@ -89,8 +91,9 @@ def _facts(plan: DryRun) -> dict[str, str]:
     dataset = experiment.dataset
     facts = {
         "folder": f"{experiment.folder.path}, {FOLDER_STATES[plan.folder_state]}",
-        "data": f"{dataset.name}, {len(dataset.train_labels)} training and {len(dataset.test_labels)} test images",
+        "data": data_in_words(dataset),
         "recipe": request.recipe_name + (", with changed settings" if request.overrides else ""),
+        **({"settings": chosen_settings(request)} if request.recipe_name == AUTO else {}),
         "labels": ", ".join(map(str, request.labels)),
         "seeds": seed_list(request.seeds),
         "device": f"{resolved.device_name} ({resolved.precision}, {'' if resolved.compiled else 'not '}compiled)",
@@ -132,6 +135,7 @@ def _notes(plan: DryRun) -> Iterator[str]:
     measured = experiment.resolved.measured
     if plan.folder_state == "started anew":
         yield f"--fresh will throw away what {experiment.folder.path} holds of a run."
+    yield from data_notes(experiment)
     yield from kept_options(experiment)
     if measured and not experiment.folder.record["starts"]:
         yield f"Chosen by measurement, which the start repeats: {why_so_many_processes(measured)}."

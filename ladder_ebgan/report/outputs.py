@@ -105,6 +105,7 @@ def _table(folders: Sequence[RunFolder], n_test: int | None) -> Table:
         n_test=n_test,
         recipes=_recipes(folders),
         variants=variants_of(records),
+        examples="rows" if records[0].get("columns") else "images",
     )
 
 

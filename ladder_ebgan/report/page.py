@@ -103,7 +103,7 @@ def contents(folder: RunFolder) -> dict[str, Any]:
         "corrected": any(comparison.p_paired_t_holm is not None for comparison in table.comparisons),
         "footnotes": footnotes(table),
         "unfinished": list(unfinished(folder)),
-        "figures": page_figures(folder.path / "figures"),
+        "figures": page_figures(folder.path / "figures", table.examples),
         "figures_are_current": figures_are_current(folder),
         "every_seed": list(every_seed(results, models, replicas)),
         "recipe": list(recipe_lines(record, replicas)),

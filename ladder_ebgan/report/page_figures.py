@@ -69,10 +69,13 @@ class PageFigure:
     width: int | None  # CSS pixels; None where it is not known
 
 
-def page_figures(folder: Path) -> list[PageFigure]:
-    """Return the figures of a folder, each as SVG or as PNG, whichever is smaller; none if there is no folder."""
+def page_figures(folder: Path, examples: str = "images") -> list[PageFigure]:
+    """Return the figures of a folder, each as SVG or as PNG, whichever is smaller; none if there is no folder.
+
+    What they say of images they say of `examples`.
+    """
     stems = {path.stem for path in folder.glob("*") if path.suffix in MIME_TYPES and not path.name.startswith(".")}
-    return [_figure(folder, stem) for stem in sorted(stems, key=_place)]
+    return [_figure(folder, stem, examples) for stem in sorted(stems, key=_place)]
 
 
 def _parts(stem: str) -> tuple[str | None, str, int | None]:
@@ -90,9 +93,13 @@ def _place(stem: str) -> tuple[int, int, int, str]:
     return place, labels or 0, MODELS.index(model) if model in MODELS else len(MODELS), stem
 
 
-def _figure(folder: Path, stem: str) -> PageFigure:
+def _figure(folder: Path, stem: str, examples: str) -> PageFigure:
     kind, model, labels = _parts(stem)
     title, caption, description = ("", "", "") if kind is None else KINDS[kind]
+    if examples == "rows":  # of a table
+        caption, description = (
+            text.replace("images", "rows").replace("an image", "a row") for text in (caption, description)
+        )
     files = {suffix: folder / f"{stem}{suffix}" for suffix in MIME_TYPES}
     readers = {".svg": _svg, ".png": _png}
     found = {suffix: readers[suffix](path) for suffix, path in files.items() if path.exists()}

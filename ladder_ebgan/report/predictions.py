@@ -15,9 +15,9 @@ MAX_CLASSES_IN_TEXT = 20  # a confusion matrix of more does not fit on a screen
 
 
 def predictions_csv(images: Images, predictions: Predictions, model: TrainedModel, with_probabilities: bool) -> str:
-    """Return one row an image: name, label, probability of it, energy, what else is known or asked for."""
+    """Return one line an image or row: name, label, probability of it, energy, what else is known or asked for."""
     probabilities, energies = predictions.probabilities, predictions.energies
-    header = ["image", "label", "probability", "energy"]
+    header = [model.examples.removesuffix("s"), "label", "probability", "energy"]
     header += ["true_label"] if images.labels is not None else []
     header += [f"probability_{label}" for label in model.classes] if with_probabilities else []
     buffer = io.StringIO()
@@ -52,9 +52,9 @@ def scores_json(
 
 def scores_text(model: TrainedModel, scores: Scores, of_seeds: Sequence[Scores]) -> str:
     """Return the scores for people: a line each, the bins of the calibration, the confusion matrix."""
-    wrong = f"{scores.n_wrong} of {scores.n} images"
+    wrong = f"{scores.n_wrong} of {scores.n} {model.examples}"
     if scores.sampling_error is not None:
-        wrong += f"; standard error of sampling images {scores.sampling_error:.2f}"
+        wrong += f"; standard error of sampling {model.examples} {scores.sampling_error:.2f}"
     calibration_error = f"{scores.calibration_error_percent:.2f} % (expected calibration error, {N_BINS} bins)"
     lines = [
         model.description,
@@ -66,11 +66,14 @@ def scores_text(model: TrainedModel, scores: Scores, of_seeds: Sequence[Scores])
     if len(of_seeds) > 1:
         errors = ", ".join(f"{one.error_percent:.2f}" for one in of_seeds)
         lines.insert(2, f"error of each seed   {errors} %")
-    return "\n".join([*lines, "", *_bin_lines(scores), "", *_confusion_lines(scores, model.classes)]) + "\n"
+    return (
+        "\n".join([*lines, "", *_bin_lines(scores, model.examples), "", *_confusion_lines(scores, model.classes)])
+        + "\n"
+    )
 
 
-def _bin_lines(scores: Scores) -> list[str]:
-    lines = ["confidence    images  mean confidence  accuracy %"]
+def _bin_lines(scores: Scores, examples: str) -> list[str]:
+    lines = [f"confidence    {examples:>6}  mean confidence  accuracy %"]
     for one in scores.bins:
         if one.mean_confidence is not None and one.accuracy_percent is not None:
             span = f"{one.lower:.2f} to {one.upper:.2f}"

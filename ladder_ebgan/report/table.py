@@ -16,6 +16,7 @@ from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import (
     PairedComparison,
     compare_paired,
+    held_out_size,
     holm,
     mean,
     sampling_error,
@@ -52,6 +53,7 @@ class Row:
     seeds: tuple[int, ...]
     errors: tuple[float, ...]
     recipe: str  # or recipes, that the results were trained with; empty where it is not known
+    n_test: int | None = None  # rows that each seed was tested on, where they are its own: those it does not learn
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Table:
     comparisons: tuple[Comparison, ...]  # by labels; of models by baseline, then by model; then those of variants
     reported: tuple[Reported, ...]
     notes: tuple[str, ...]
+    examples: str = "images"  # what is classified
 
 
 BOTTOM = "LN bottom-layer-cost"
@@ -119,6 +122,7 @@ def build_table(
     n_test: int | None = None,
     recipes: Sequence[str] = (),
     variants: Mapping[str, str] = {},
+    examples: str = "images",
 ) -> Table:
     """Return the table of the results of one data set, which may come from several run folders.
 
@@ -156,10 +160,17 @@ def build_table(
         comparisons += [each for each in found if each.model not in variants] + of_variants
         if any(each.p_paired_t_holm is not None for each in of_variants):
             notes.append(_correction_note(labels, len(of_variants)))
+    if any(row.n_test for row in rows) and comparisons:
+        notes.append(
+            "intervals and t tests are corrected for rows that seeds share (Nadeau and Bengio 2003); the "
+            "signed-rank test cannot be, and is left out"
+        )
     if not cells:
         notes.append("no results yet")
     reported = REPORTED_ON_MNIST if dataset_name == "mnist" else ()
-    return Table(dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes))
+    return Table(
+        dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes), examples
+    )
 
 
 def join_tables(tables: Sequence[Table]) -> Table:
@@ -188,11 +199,13 @@ def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
     return cells
 
 
-def _row(cell: Sequence[Result], n_test: int | None, recipe: str) -> Row:
+def _row(cell: Sequence[Result], n_test: float | None, recipe: str) -> Row:
     by_seed = {result.seed: result.test_error_percent for result in cell}
     finished = {seed: error for seed, error in by_seed.items() if error is not None}
     errors = tuple(finished.values())
-    centre = mean(errors) if errors else None
+    centre, n_own = mean(errors) if errors else None, cell[0].n_test
+    if n_own is not None and errors:
+        n_test = held_out_size(n_own, cell[0].labels + n_own, len(errors))
     return Row(
         model=cell[0].model,
         labels=cell[0].labels,
@@ -208,6 +221,7 @@ def _row(cell: Sequence[Result], n_test: int | None, recipe: str) -> Row:
         seeds=tuple(finished),
         errors=errors,
         recipe=recipe,
+        n_test=n_own,
     )
 
 
@@ -233,7 +247,8 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
     shared = [seed for seed in before if seed in after]
     if not shared:
         return None
-    paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared])
+    overlap = (model.n_test or 0) / model.labels
+    paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared], overlap)
     return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe)
 
 

@@ -66,6 +66,7 @@ def table_csv(table: Table) -> str:
         *("model", "labels", "n_seeds", "n_diverged", "mean", "std", "median", "min", "max"),
         *("sampling_error", "diverged", "recipe"),
     ]
+    columns += ["n_test"] if any(row.n_test for row in table.rows) else []
     compared = {(each.model, each.labels): each for each in table.comparisons if each.n_variants is not None}
     columns += VARIANT_COLUMNS if compared else []
     text = io.StringIO()
@@ -96,7 +97,9 @@ def table_json(table: Table) -> str:
         comparisons.append({**rest, "n_seeds": paired.pop("n"), **paired, **corrected})
     head = {"dataset": table.dataset_name, "n_test": table.n_test, "recipes": table.recipes}
     blocks = {
-        "rows": [asdict(row) for row in table.rows],
+        "rows": [
+            {key: value for key, value in asdict(row).items() if key != "n_test" or value} for row in table.rows
+        ],
         "comparisons": comparisons,
         "reported": [asdict(reported) for reported in table.reported],
         "notes": table.notes,

@@ -59,10 +59,13 @@ def comparison_cells(comparison: Comparison) -> dict[str, str]:
 
 def comparison_lines(table: Table) -> list[str]:
     """Return each paired comparison in a sentence."""
-    return [_comparison_line(each, shown_name(table, each.model, each.recipe)) for each in table.comparisons]
+    held_out = any(row.n_test for row in table.rows)
+    return [
+        _comparison_line(each, shown_name(table, each.model, each.recipe), held_out) for each in table.comparisons
+    ]
 
 
-def _comparison_line(comparison: Comparison, model: str) -> str:
+def _comparison_line(comparison: Comparison, model: str, held_out: bool) -> str:
     paired = comparison.paired
     parts = []
     if paired.relative_improvement_percent is not None:
@@ -77,7 +80,7 @@ def _comparison_line(comparison: Comparison, model: str) -> str:
     for name, p in p_values.items():
         if p is not None:
             parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{_p_value(p)}")
-    why = _why_missing(paired)
+    why = "" if held_out and paired.p_paired_t is not None else _why_missing(paired)
     return (
         f"{comparison.labels} labels: {model} against {comparison.baseline}: {', '.join(parts)} "
         f"({_seeds(paired.n)}{': ' + why if why else ''})"
@@ -109,8 +112,9 @@ def _why_missing(paired: PairedComparison) -> str:
 def footnotes(table: Table) -> list[str]:
     """Return what the numbers are, a line each; the test set's sampling error where its size is known."""
     reported = " (the papers of the reported rows do not all say what theirs is)" if table.reported else ""
+    where = "rows" if any(row.n_test for row in table.rows) else "set"
     return [
-        f"Error rates in % of the test set; ± is the standard deviation over seeds{reported}; "
+        f"Error rates in % of the test {where}; ± is the standard deviation over seeds{reported}; "
         "the number of seeds is in brackets.",
         *sampling_lines(table),
     ]
@@ -119,13 +123,15 @@ def footnotes(table: Table) -> list[str]:
 def sampling_lines(table: Table) -> list[str]:
     """Return the line on the sampling error of the test set, or none where it is not known."""
     points = [row.sampling_error for row in table.rows if row.sampling_error is not None]
+    least, most = f"{min(points, default=0):.2f}", f"{max(points, default=0):.2f}"
+    error = f"a standard error of {least}{'' if least == most else f' to {most}'} points"
+    own = {f"{row.n_test} of {row.labels + row.n_test}": None for row in table.rows if row.n_test}
+    if own:
+        line = f"Each seed is tested on labelled rows that it does not learn, {' or '.join(own)}"
+        return [f"{line}; so few give our means {error}." if points else f"{line}."]
     if not points:
         return []
-    least, most = f"{min(points):.2f}", f"{max(points):.2f}"
-    return [
-        f"Beside ±, the {table.n_test:,} test images, which all seeds share, give our means a standard error of "
-        f"{least}{'' if least == most else f' to {most}'} points."
-    ]
+    return [f"Beside ±, the {table.n_test:,} test {table.examples}, which all seeds share, give our means {error}."]
 
 
 def _seeds(n: int) -> str:

@@ -22,7 +22,7 @@ DARK = 0.65  # part of the way to the darkest: from there on white letters are e
 def mean_confusion(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return how many images of each class (rows) were given each class (columns): the mean over seeds.
 
-    `probabilities` is `[seeds, n, classes]`, `labels` `[n]`.
+    `probabilities` is `[seeds, n, classes]`, `labels` `[n]` or, if each seed has images of its own, `[seeds, n]`.
     """
     n_seeds, _, n_classes = probabilities.shape
     pairs = n_classes * labels + probabilities.argmax(axis=2)  # [seeds, n]
@@ -37,6 +37,7 @@ def confusion_matrix(
     classes: Sequence[object],
     path: Path,
     title: str,
+    examples: str = "images",
 ) -> None:
     """Write which classes were taken for which: numbers of test images, means over seeds.
 
@@ -45,10 +46,11 @@ def confusion_matrix(
 
     Args:
         probabilities: `[seeds, n, classes]`.
-        labels: `[n]`, the true class indices.
+        labels: `[n]` or `[seeds, n]`, the true class indices.
         classes: the name of each class.
         path: of the figure, without the suffix.
         title: of the figure.
+        examples: what is counted.
     """
     counts = mean_confusion(probabilities, labels)
     mistakes = counts - np.diag(counts.diagonal())
@@ -63,7 +65,7 @@ def confusion_matrix(
     _draw_counts(axes, counts[np.ix_(shown, shown)], len(probabilities), 9 if cell > 0.4 else 6.5)
     of = "" if len(probabilities) == 1 else f", mean over {len(probabilities)} seeds"
     part = "" if len(shown) == len(classes) else f"; the {len(shown)} of {len(classes)} classes with most mistakes"
-    axes.set_title(f"number of test images{of}{part}", fontsize=9)
+    axes.set_title(f"number of test {examples}{of}{part}", fontsize=9)
     errors = [_error(mistakes[index].sum(), counts[index].sum()) for index in shown]
     _name_lines(axes, names, errors)
     save(figure, path)

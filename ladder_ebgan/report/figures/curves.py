@@ -35,8 +35,8 @@ BANDS = "lines: means over seeds; bands: from the lowest seed to the highest"
 MAX_MARKERS = 8  # a line
 
 
-def learning_curves(points: Iterable[CurvePoint], path: Path) -> None:
-    """Write the error on unlabelled images over the steps, one panel per number of labels.
+def learning_curves(points: Iterable[CurvePoint], path: Path, examples: str = "images") -> None:
+    """Write the error on unlabelled images, or other examples, over the steps, one panel per number of labels.
 
     A line is the mean over seeds, its band goes from the lowest seed to the highest.
     """
@@ -49,7 +49,7 @@ def learning_curves(points: Iterable[CurvePoint], path: Path) -> None:
         for model in models:
             mine = [point for point in points if (point.labels, point.model) == (labels, model)]
             _draw_band(axes, mine, "unlabeled_error_percent", style_of(model, models))
-    figure.supylabel("error on unlabelled images (%)", fontsize=10)
+    figure.supylabel(f"error on unlabelled {examples} (%)", fontsize=10)
     errors = [p.unlabeled_error_percent for p in points if is_number(p.unlabeled_error_percent)]
     if errors:
         _finish(figure, stacks, {model: style_of(model, models) for model in models}, points)
@@ -60,7 +60,7 @@ def learning_curves(points: Iterable[CurvePoint], path: Path) -> None:
     save(figure, path)
 
 
-def energies(points: Iterable[CurvePoint], path: Path) -> None:
+def energies(points: Iterable[CurvePoint], path: Path, examples: str = "images") -> None:
     """Write energies and margin, and below them the share of open hinges, one stack of panels per number of labels.
 
     A hinge of Eq. (1), Zhao, Mathieu, LeCun 2017, is open where a generated image has less energy than the margin:
@@ -85,9 +85,10 @@ def energies(points: Iterable[CurvePoint], path: Path) -> None:
             below.set_ylim(-4, 104)
             if _is_leftmost(above):
                 whose = "" if len(models) == 1 else f"{model}\n"
-                above.set_ylabel(f"{whose}energy per image")
+                above.set_ylabel(f"{whose}energy per {examples.removesuffix('s')}")
                 below.set_ylabel(f"{whose}open hinges (%)")
-    _finish(figure, stacks, dict(ENERGIES.values()), points)
+    styles = {name.replace("images", examples): style for name, style in ENERGIES.values()}
+    _finish(figure, stacks, styles, points)
     save(figure, path)
 
 

@@ -26,10 +26,11 @@ def write_figures(folder: RunFolder, dataset: Dataset | None) -> None:
         dataset: that of the run; without it there are no figures of its images and classes.
     """
     results, path, image_shape = folder.results(), folder.path / "figures", folder.record["image_shape"]
-    history = folder.history()
+    history, examples = folder.history(), "images" if dataset is None else dataset.examples
     error_by_seed(results, path / "error_by_seed")
-    learning_curves(history, path / "learning_curves")
-    energies(history, path / "energies")
+    if dataset is None or len(dataset.watched_rows):
+        learning_curves(history, path / "learning_curves", examples)
+    energies(history, path / "energies", examples)
     for labels in sorted({result.labels for result in results}):
         of_budget = [result for result in results if result.labels == labels]
         stored = stored_predictions(folder, of_budget, dataset)
@@ -85,14 +86,14 @@ def _draw_mistakes(folder: RunFolder, labels: int, stored: Stored, dataset: Data
     """Draw for each model which classes it takes for which, and its worst mistakes if images can be shown."""
     path = folder.path / "figures"
     for model in dict.fromkeys(model for model, _ in stored):
-        probabilities = np.stack(
-            [arrays["probabilities"] for (other, _), arrays in stored.items() if other == model]
-        )
-        of_test = (probabilities, dataset.test_labels)
+        of_seeds = [arrays for (other, _), arrays in stored.items() if other == model]
+        probabilities = np.stack([arrays["probabilities"] for arrays in of_seeds])
+        tested = np.stack([dataset.tested(arrays["labeled_indices"]) for arrays in of_seeds])
         name, whose = f"{model}_{labels}", f"{model}, {labels} labels"
         title = f"Confusion matrix of {whose}"
-        confusion_matrix(*of_test, dataset.classes, path / f"confusion_matrix_{name}", title)
+        of_test = (probabilities, dataset.test_labels[tested], dataset.classes)
+        confusion_matrix(*of_test, path / f"confusion_matrix_{name}", title, dataset.examples)
         if is_picture(dataset.image_shape):
-            shown = (dataset.test_images, dataset.image_shape)
+            shown = (dataset.test_labels, dataset.test_images, dataset.image_shape, dataset.classes)
             title = f"Worst mistakes of {whose}"
-            worst_mistakes(*of_test, *shown, dataset.classes, path / f"worst_mistakes_{name}", title)
+            worst_mistakes(probabilities, *shown, path / f"worst_mistakes_{name}", title)

@@ -55,11 +55,14 @@ def _read(path: Path, n_labels: int, image_shape: Sequence[int], dataset: Datase
 def _fits(
     name: str, array: NDArray[Any], n_labels: int, image_shape: Sequence[int], dataset: Dataset | None
 ) -> bool:
+    held_out = dataset is not None and dataset.test_rows is not None
+    n_test = 0 if dataset is None else len(dataset.test_labels) - n_labels * held_out
     if name == "labeled_indices":
         n_train = math.inf if dataset is None else len(dataset.train_labels)
         right = array.dtype.kind == "i" and array.shape == (n_labels,)
-        return right and bool(array.min() >= 0 and array.max() < n_train)
+        right = right and bool(array.min() >= 0 and array.max() < n_train)
+        return right and (dataset is None or not held_out or len(dataset.tested(array)) == n_test)
     if name == "probabilities":
-        shape = array.shape if dataset is None else (len(dataset.test_labels), dataset.n_classes)
+        shape = array.shape if dataset is None else (n_test, dataset.n_classes)
         return array.dtype.kind == "f" and array.shape == shape and bool(np.isfinite(array).all())
     return array.dtype == np.uint8 and array.ndim == 2 and array.shape[1] == math.prod(image_shape)
