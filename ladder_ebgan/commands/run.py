@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     envvar="LADDER_EBGAN_RUN_MODEL",
     multiple=True,
     metavar="NAME",
-    help="ladder, ladder-matched, ebgan-ladder, or a variant in the recipe. Repeatable.  "
-    "[default: ladder and ebgan-ladder; or all variants, with what they are of]",
+    help="ladder, ladder-matched, ebgan-ladder; gan, ebgan of a recipe without labels; or a variant in the recipe. "
+    "Repeatable.  [default: ladder and ebgan-ladder; or all variants, with what they are of]",
 )
 @recipe_options("RUN")
 @data_option
@@ -164,12 +164,17 @@ def request_of(
     **rest: Any,
 ) -> "Request":
     """Return what the options of `run` ask for."""
+    from ladder_ebgan.any_recipe import load_any_recipe
     from ladder_ebgan.experiment import Request
-    from ladder_ebgan.recipe import load_recipe
+    from ladder_ebgan.gan.recipe import GANRecipe
 
-    recipe = load_recipe(recipe_name, overrides)
+    recipe = load_any_recipe(recipe_name, overrides)
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
+    if labels and isinstance(recipe, GANRecipe):
+        raise UsageError(
+            f"--labels: the recipe {recipe_name} is of GANs, which use no labels; leave the option out"
+        )
     budgets = [budget for group in labels for budget in group] or recipe.labels
     return Request(
         recipe_name=recipe_name,

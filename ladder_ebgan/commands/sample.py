@@ -41,7 +41,7 @@ def sample(
     latent_seed: int,
     output: Path,
 ) -> None:
-    """Draw images from the generator of a trained ebgan-ladder.
+    """Draw images from a trained generator: that of an ebgan-ladder, an ebgan, a gan.
 
     MODEL is a run folder or a model file of its models/. A PNG file shows the images in a grid. An .npz file has
     them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. The first images are
@@ -55,16 +55,14 @@ def sample(
     candidates = [file for file in files if file.has_generator or model is not None] or files
     chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
 
-    from ladder_ebgan import sampling
+    from ladder_ebgan.any_model import sample_any
     from ladder_ebgan.machine import resolve_device
-    from ladder_ebgan.models import load
     from ladder_ebgan.report.figures.sheet import is_picture
     from ladder_ebgan.report.mosaic import mosaic_png
 
     if output.suffix == ".png" and not is_picture(chosen[0].metadata.image_shape):
         raise UsageError(f"--output {output}: the model's images cannot be shown; write an .npz file")
-    trained = load(chosen, resolve_device(device))
-    samples = sampling.sample(trained, n, latent_seed)
+    samples, trained = sample_any(chosen, resolve_device(device), n, latent_seed)
     write_output(output, mosaic_png(samples.images) if output.suffix == ".png" else samples.npz())
     console = stderr_console()
     if output.suffix == ".npz" and trained.why_no_energy:

@@ -90,7 +90,7 @@ def _facts(plan: DryRun) -> dict[str, str]:
         "folder": f"{experiment.folder.path}, {FOLDER_STATES[plan.folder_state]}",
         "data": f"{dataset.name}, {len(dataset.train_labels)} training and {len(dataset.test_labels)} test images",
         "recipe": request.recipe_name + (", with changed settings" if request.overrides else ""),
-        "labels": ", ".join(map(str, request.labels)),
+        "labels": ", ".join(str(labels or "none") for labels in request.labels),
         "seeds": seed_list(request.seeds),
         "device": f"{resolved.device_name} ({resolved.precision}, {'' if resolved.compiled else 'not '}compiled)",
         "processes": f"{division(resolved.n_processes, resolved.n_threads)}, "

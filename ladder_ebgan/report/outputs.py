@@ -8,14 +8,17 @@ from typing import Any
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.overrides import apply_changes
-from ladder_ebgan.recipe import section_name
+from ladder_ebgan.recipe import GAN_MODELS, section_name
+from ladder_ebgan.report.gan_table import GANTable, build_gan_table, gan_table_in
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.table import Table, build_table
-from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
+from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 from ladder_ebgan.runs import RunFolder, read_record
 
+AnyTable = Table | GANTable
 
-def table_of(paths: Sequence[Path]) -> Table:
+
+def table_of(paths: Sequence[Path]) -> AnyTable:
     """Return the table of one or more run folders.
 
     Raises:
@@ -46,16 +49,24 @@ def table_of(paths: Sequence[Path]) -> Table:
     return _table(folders)
 
 
-def _table(folders: Sequence[RunFolder]) -> Table:
+def of_gans(record: dict[str, Any]) -> bool:
+    """Return whether a run is of GANs without labels."""
+    return not record["identity"].get("recipe", {}).keys().isdisjoint(GAN_MODELS)
+
+
+def _table(folders: Sequence[RunFolder]) -> AnyTable:
     """Return the table of folders of the same data."""
     records = [folder.record for folder in folders]
-    return build_table(
-        [result for folder in folders for result in folder.results()],
-        dataset_name=records[0]["identity"]["data"]["name"],
-        n_test=next((record["n_test"] for record in records if "n_test" in record), None),
-        recipes=list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"])),
-        variants=variants_of(records),
-    )
+    results = [result for folder in folders for result in folder.results()]
+    name = records[0]["identity"]["data"]["name"]
+    recipes = list(dict.fromkeys(_recipe(start) for record in records for start in record["starts"]))
+    variants = variants_of(records)
+    if len({of_gans(record) for record in records}) > 1:
+        raise UsageError("one run is of classifiers and another of GANs without labels: make a table of each")
+    if of_gans(records[0]):
+        return build_gan_table(results, name, recipes, variants)
+    n_test = next((record["n_test"] for record in records if "n_test" in record), None)
+    return build_table(results, name, n_test, recipes, variants)
 
 
 def variants_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -76,7 +87,7 @@ def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     training = {key: value for key, value in recipe["training"].items() if key != "curve_every_steps"}
     return {
         "precision": identity["precision"],
-        "network": recipe["network"],
+        "network": recipe.get("network"),
         "training": training,
         section_name(of): trained_section(recipe, model),
         **({} if of == model else {"of": of}),
@@ -99,14 +110,17 @@ def trained_section(recipe: dict[str, Any], model: str) -> Any:
     return varied
 
 
-def write_tables(folder: RunFolder) -> Table:
+def write_tables(folder: RunFolder) -> AnyTable:
     """Write the table of a run folder in all its formats, and return it."""
     table = _table([folder])
-    for suffix, text in (
-        ("json", table_json(table)),
-        ("md", table_markdown(table)),
-        ("csv", table_csv(table)),
-        ("tex", table_latex(table)),
-    ):
-        write_atomically(folder.path / f"table.{suffix}", text.encode())
+    for suffix, layout in (("json", "json"), ("md", "markdown"), ("csv", "csv"), ("tex", "latex")):
+        write_atomically(folder.path / f"table.{suffix}", table_in(table, layout).encode())
     return table
+
+
+def table_in(table: AnyTable, layout: str, color: bool = False) -> str:
+    """Return a table as text, markdown, latex, csv or json; only text may have colours."""
+    if isinstance(table, GANTable):
+        return gan_table_in(table, layout, color)
+    writers = {"markdown": table_markdown, "latex": table_latex, "csv": table_csv, "json": table_json}
+    return table_text(table, color=color) if layout == "text" else writers[layout](table)

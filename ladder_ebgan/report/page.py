@@ -18,7 +18,7 @@ from ladder_ebgan.recipe_files import recipe_names
 from ladder_ebgan.report.figures.of_run import figures_are_current
 from ladder_ebgan.report.outputs import table_of, trained_section, variants_of
 from ladder_ebgan.report.page_figures import page_figures
-from ladder_ebgan.report.table import MISSING, Comparison, model_order
+from ladder_ebgan.report.table import MISSING, Comparison, Table, model_order
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Replica, RunFolder, read_record
@@ -84,6 +84,7 @@ def report_page(path: Path) -> str:
 def contents(folder: RunFolder) -> dict[str, Any]:
     """Return what the template shows, by the names that it has there."""
     record, results, table = folder.record, folder.results(), table_of([folder.path])
+    assert isinstance(table, Table)
     models = model_order((group.model for group in folder.groups), variants_of([record]))
     replicas = sorted({replica for group in folder.groups for replica in group.replicas})
     return {

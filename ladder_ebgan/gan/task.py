@@ -1,0 +1,82 @@
+"""A group of GANs without labels: its training, its learning curves, the images and networks that are kept."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ladder_ebgan.drawing import draw
+from ladder_ebgan.gan.engine import GANEngine
+from ladder_ebgan.gan.frame import unframed
+from ladder_ebgan.gan.models import gan_model_bytes
+from ladder_ebgan.gan.training import GANProgress, train_gan
+from ladder_ebgan.outcome import model_metadata, result_of, rounded
+from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.runs import Group, RunFolder, replica_name
+
+KEPT_IMAGES = 100  # of each replica's generator
+
+
+class GANTask:
+    """The training of one group of GANs, and what is kept of it."""
+
+    def __init__(self, group: Group, engine: GANEngine) -> None:
+        self.group, self.engine = group, engine
+        self.settings = engine.recipe.settings(group.model)
+        self.n_steps = self.settings.n_steps
+        self.curve_every_steps = engine.recipe.training.curve_every_steps
+        self.seeds = [replica.seed for replica in group.replicas]
+        self.state = engine.initial_state(group.model, self.seeds)
+
+    def train(self) -> Iterator[GANProgress]:
+        """Train from the state's step to the end."""
+        engine = self.engine
+        batches = engine.batches(self.group.model, self.state, self.seeds)
+        return train_gan(self.state, batches, self.settings, engine.functions, self.curve_every_steps)
+
+    def curve_points(self, progress: GANProgress) -> list[CurvePoint]:
+        """Return points of the learning curves, one a replica; costs are those of this step's minibatch."""
+        costs = progress.costs
+        open_percent = None if costs.open_hinges is None else 100 * costs.open_hinges
+        columns = [costs.classification, costs.energy_real, costs.energy_generated, open_percent]
+        values = [[None] * len(self.seeds) if column is None else rounded(column) for column in columns]
+        return [
+            CurvePoint(
+                model=self.group.model,
+                labels=replica.labels,
+                seed=replica.seed,
+                step=progress.step,
+                learning_rate=progress.learning_rate,
+                margin=progress.margin,
+                classification_cost=values[0][r],
+                denoising_cost=None,
+                unlabeled_error_percent=None,
+                energy_real=values[1][r],
+                energy_generated=values[2][r],
+                open_hinges_percent=values[3][r],
+            )
+            for r, replica in enumerate(self.group.replicas)
+        ]
+
+    def finish(self, folder: RunFolder) -> list[Result]:
+        """Draw images, and store them and the networks."""
+        images = self._images(KEPT_IMAGES)
+        failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
+        kept = np.asarray((255 * images.clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
+        results = []
+        for r, replica in enumerate(self.group.replicas):
+            result = result_of(self.group, r, self.state, self.engine.resolved, failed[r], {})
+            results.append(result)
+            if result.status == "diverged":
+                continue
+            name = replica_name(self.group.model, *replica)
+            folder.save_predictions(name, {"generated_images": kept[r]})
+            metadata = model_metadata(folder.record["identity"], self.group.model, replica, self.engine.dataset)
+            folder.save_model(name, gan_model_bytes(self.state, r, metadata))
+        return results
+
+    def _images(self, n: int) -> Tensor:
+        """Return the first n images of each replica `[replicas, n, features]`, in [0, 1], without their padding."""
+        drawn = draw(self.state.generator, self.seeds, n, self.engine.recipe.training.batch_size)
+        return unframed(drawn, self.engine.dataset.image_shape, self.settings.padding)
