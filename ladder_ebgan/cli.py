@@ -18,6 +18,7 @@ from ladder_ebgan.commands.recipes import recipes
 from ladder_ebgan.commands.report import report
 from ladder_ebgan.commands.run import run
 from ladder_ebgan.commands.sample import sample
+from ladder_ebgan.commands.score import score
 from ladder_ebgan.commands.search import search
 from ladder_ebgan.commands.standard_streams import prepare_streams
 from ladder_ebgan.commands.table import table
@@ -31,6 +32,7 @@ LESS_MEMORY = {  # what makes a command take less
     "search": FEWER,
     "bench": "measure fewer replicas at once: add --replicas 1",
     "predict": "give fewer images at a time, or average fewer seeds",
+    "score": "score fewer images: give a smaller --n",
     "sample": "draw fewer images at a time: give a smaller --n",
 }
 
@@ -51,7 +53,7 @@ def cli() -> None:
     """
 
 
-for command in (run, table, report, models, predict, sample, search, bench, recipes, data, doctor):
+for command in (run, table, report, models, predict, sample, score, search, bench, recipes, data, doctor):
     cli.add_command(command)
 
 

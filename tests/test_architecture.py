@@ -92,7 +92,10 @@ ALLOWED: dict[str, set[str]] = {
     "ladder_task": {
         *{"checkpoints", "data", "drawing", "engine", "evaluation", "ladder", "outcome", "runs", "training"},
     },
-    "gan.task": {"drawing", "gan.engine", "gan.frame", "gan.models", "gan.training", "outcome", "runs"},
+    "gan.task": {
+        *{"data", "drawing", "gan.engine", "gan.frame", "gan.models", "gan.training", "outcome", "quality", "runs"},
+        *{"quality.comparison"},
+    },
     "group": {"checkpoints", "gan.training", "runs", "training"},
     "timing": {"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.training", "training"},
     "planning": {"runs"},
@@ -141,6 +144,13 @@ ALLOWED: dict[str, set[str]] = {
         *{"doctor.environment", "doctor.files", "doctor.finding", "doctor.hardware", "doctor.software"},
         "doctor.start",
     },
+    # Scores of generated images.
+    "quality.scores": set(),
+    "quality.classifier": {"tensor_files"},
+    "quality.measure": {"quality.classifier", "quality.scores"},
+    "quality.train_classifier": {"data", "folders", "machine", "quality.classifier", "tensor_files"},
+    "quality.comparison": {"data", "quality.classifier", "quality.measure"},
+    "quality": {"quality.classifier", "quality.measure"},
     # The scikit-learn face.
     "estimators.labels": set(),
     "estimators.seeds": set(),
@@ -235,6 +245,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.dry_run": {"dry_run", "processes", "report.announcement", "report.lines", "report.phrases"},
     "report.predictions": {"data", "models", "prediction", "scores"},
     "report.mosaic": set(),
+    "report.quality": {"quality.comparison", "quality.measure", "report.lines"},
     "report.search": {"report.lines", "search.outcomes", "search.summary", "statistics"},
     "report.search_progress": {
         *{"report.phrases", "search.batch", "search.outcomes", "search.search", "search.trainer"},
@@ -244,9 +255,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "commands": {
         *{"any_model", "any_recipe", "bench", "commands", "data", "experiment", "folders", "gan", "interruption"},
-        *{"machine", "model_files", "models"},
-        *{"doctor", "dry_run", "prediction", "recipe", "recipe_files", "report", "runs", "sampling", "scores"},
-        "search",
+        *{"doctor", "dry_run", "machine", "model_files", "models", "prediction", "quality", "recipe"},
+        *{"recipe_files", "report", "runs", "sampling", "scores", "search"},
     },
     "cli": {"commands"},
 }

@@ -1,21 +1,26 @@
 """A group of GANs without labels: its training, its learning curves, the images and networks that are kept."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.drawing import draw
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.gan.models import gan_model_bytes
 from ladder_ebgan.gan.training import GANProgress, train_gan
 from ladder_ebgan.outcome import model_metadata, result_of, rounded
+from ladder_ebgan.quality import compare, describe, load_classifier
+from ladder_ebgan.quality.comparison import described_reference
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 
 KEPT_IMAGES = 100  # of each replica's generator
+SCORED_IMAGES = 10_000  # where they are digits
 
 
 class GANTask:
@@ -60,13 +65,16 @@ class GANTask:
         ]
 
     def finish(self, folder: RunFolder) -> list[Result]:
-        """Draw images, and store them and the networks."""
-        images = self._images(KEPT_IMAGES)
+        """Draw images, score them if they are digits, and store some of them and the networks."""
+        scores = Scores(self.engine.dataset, self.engine.resolved.device)
+        images = self._images(SCORED_IMAGES if scores.apply else KEPT_IMAGES)
         failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
-        kept = np.asarray((255 * images.clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
+        kept = np.asarray((255 * images[:, :KEPT_IMAGES].clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
         results = []
         for r, replica in enumerate(self.group.replicas):
-            result = result_of(self.group, r, self.state, self.engine.resolved, failed[r], {})
+            diverged = failed[r] or int(self.state.diverged_step[r]) >= 0
+            values = {} if diverged else scores.of(images[r])
+            result = result_of(self.group, r, self.state, self.engine.resolved, failed[r], values)
             results.append(result)
             if result.status == "diverged":
                 continue
@@ -80,3 +88,28 @@ class GANTask:
         """Return the first n images of each replica `[replicas, n, features]`, in [0, 1], without their padding."""
         drawn = draw(self.state.generator, self.seeds, n, self.engine.recipe.training.batch_size)
         return unframed(drawn, self.engine.dataset.image_shape, self.settings.padding)
+
+
+class Scores:
+    """Scores of generated images, for digits like MNIST's: the classifier that scores them knows no others."""
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        mnist = load_dataset("mnist") if dataset.image_shape == (28, 28) else None
+        self.apply = mnist is not None and mnist.fingerprint == dataset.fingerprint
+        if mnist is not None and self.apply:
+            self.classifier = load_classifier(device)
+            self.reference = described_reference(mnist, self.classifier)
+
+    def of(self, images: Tensor) -> dict[str, Any]:
+        """Return the scores of images `[n, features]` in [0, 1], by the columns of `Result`; none for other images."""
+        if not self.apply:
+            return {}
+        quality = compare(describe(images.clamp(0, 1), self.classifier), self.reference)
+        return {
+            "modified_inception_score": quality.modified_inception_score,
+            "inception_score": quality.inception_score,
+            "generated_precision": quality.precision,
+            "generated_recall": quality.recall,
+            "n_modes": quality.n_modes,
+            "class_kl": quality.class_kl,
+        }
