@@ -101,7 +101,7 @@ class Scores:
             self.reference = described_reference(mnist, self.classifier)
 
     def of(self, images: Tensor) -> dict[str, Any]:
-        """Return the scores of images `[n, features]` in [0, 1], by the columns of `Result`; none for other images."""
+        """Return the scores of images `[n, features]`, by the columns of `Result`; none for other images."""
         if not self.apply:
             return {}
         quality = compare(describe(images.clamp(0, 1), self.classifier), self.reference)
