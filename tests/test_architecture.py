@@ -222,10 +222,12 @@ ALLOWED: dict[str, set[str]] = {
     "report.page_figures": {"report.figures.drawing", "report.table"},
     "report.page": {
         *{
+            "any_recipe",
             "planning",
             "recipe",
             "recipe_files",
             "report.figures.of_run",
+            "report.gan_table",
             "report.outputs",
             "report.page_figures",
             "report.table",

@@ -69,7 +69,7 @@ def build_gan_table(
     by_model: dict[str, dict[int, Result]] = {}
     for result in results:
         by_model.setdefault(result.model, {})[result.seed] = result
-    models = model_order(by_model, ["gan", "ebgan", *variants])
+    models = model_order(by_model, variants)
     rows = tuple(_row(model, [by_model[model][seed] for seed in sorted(by_model[model])]) for model in models)
     notes = [
         f"{row.n_diverged} of {row.n_seeds + row.n_diverged} seeds of {row.model} diverged and are left out "
@@ -108,7 +108,7 @@ def title(table: GANTable) -> str:
     return f"Generated images, {table.dataset_name}"
 
 
-def footnotes(table: GANTable) -> list[str]:
+def gan_footnotes(table: GANTable) -> list[str]:
     """Return what the numbers are."""
     if not table.columns:
         return ["Images were not scored: the classifier that scores them knows MNIST's digits of 28 x 28 alone."]
@@ -118,7 +118,7 @@ def footnotes(table: GANTable) -> list[str]:
     ]
 
 
-def cells(table: GANTable) -> tuple[list[str], list[list[str]]]:
+def gan_cells(table: GANTable) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows as text."""
     header = ["model", "seeds", *(SCORES[name][0] for name in table.columns)]
     rows = [
@@ -139,7 +139,7 @@ def _text(table: GANTable, color: bool) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    header, rows = cells(table)
+    header, rows = gan_cells(table)
     grid = Table(box=box.HORIZONTALS)
     for number, name in enumerate(header):
         grid.add_column(name, justify="right" if number else "left")
@@ -149,22 +149,22 @@ def _text(table: GANTable, color: bool) -> str:
     with console.capture() as capture:
         console.print(Text(title(table), style="bold"))
         console.print(grid)
-        for line in [*table.notes, *footnotes(table)]:
+        for line in [*table.notes, *gan_footnotes(table)]:
             console.print(Text(line, style="dim"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _markdown(table: GANTable) -> str:
-    header, rows = cells(table)
+    header, rows = gan_cells(table)
     alignment = [":--", *["--:"] * (len(header) - 1)]
     lines = [title(table), "", *(f"| {' | '.join(line)} |" for line in [header, alignment, *rows])]
-    return "\n".join([*lines, *(f"\n{line}" for line in [*table.notes, *footnotes(table)])]) + "\n"
+    return "\n".join([*lines, *(f"\n{line}" for line in [*table.notes, *gan_footnotes(table)])]) + "\n"
 
 
 def _latex(table: GANTable) -> str:
-    header, rows = cells(table)
+    header, rows = gan_cells(table)
     caption = " ".join(
-        escape(line) for line in [f"{title(table)}.", *(f"{n}." for n in table.notes), *footnotes(table)]
+        escape(line) for line in [f"{title(table)}.", *(f"{n}." for n in table.notes), *gan_footnotes(table)]
     )
     lines = [" & ".join(map(escape, line)) + " \\\\" for line in [header, *rows]]
     body = "\n".join([lines[0], "\\midrule", *lines[1:]])
