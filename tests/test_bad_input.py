@@ -199,6 +199,11 @@ REFUSED: list[tuple[Path_, str]] = [
     (("models", "x" * 300), "File name too long"),
     (("report", "none"), "none is not a run folder: it has no run.json"),
     (("predict", "none", "digits"), "there is no model file or run folder 'none'"),
+    (("score", "none"), "there is no run folder, model file, file or folder of images 'none'"),
+    (("score", "x" * 300), "File name too long"),
+    (("score", "digits"), "have shape [8, 8]"),
+    (("score", "mnist", "--model", "ebgan-ladder"), "'mnist' is no model: leave out --model, --labels and --seed"),
+    (("score", "mnist", "--device", "tpu"), "unknown device 'tpu'"),
     (("sample", "none", "--output", "x.png"), "there is no model file or run folder 'none'"),
     (("sample", "none", "--output", "x.gif"), "--output x.gif: must end in .png or .npz"),
 ]
@@ -261,6 +266,11 @@ EBGAN = ("--model", "ebgan-ladder")
         ((*SAMPLE, "--model", "ladder", "--seed", "0"), "has no generator"),
         ((*SAMPLE, "--device", "cuda:x"), "unknown device 'cuda:x'"),
         (("sample", "models", "--output", "text/x.png"), "name a file with --output"),
+        (("score", "models"), "is of images of 2 x 4: only digits of 28 x 28 can be scored"),
+        (("score", "models", "--seed", "3"), "has no model with seed 3"),
+        (("score", "images.npy"), "the images of 'images.npy' have shape [8]; the model takes [28, 28]"),
+        (("score", "text"), "the file 'text' holds no images that can be read"),
+        (("score", "."), "is of images of 2 x 4"),
     ],
     ids=lambda value: " ".join(word[:20] for word in value) if isinstance(value, tuple) else "",
 )

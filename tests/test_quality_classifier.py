@@ -1,5 +1,7 @@
 """The packaged classifier, its file, and the command that made it."""
 
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +190,12 @@ def test_wrong_use_of_the_command(
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_module_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(module.__file__).with_name("train_classifier.py")
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(path), run_name="__main__")
+    assert stop.value.code == 0
+    assert "--output FILE" in capsys.readouterr().out

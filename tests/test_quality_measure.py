@@ -8,7 +8,16 @@ from torch import Tensor
 
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.quality import Classifier, compare, cropped, describe, load_classifier, measure, scores
+from ladder_ebgan.quality import (
+    Classifier,
+    compare,
+    comparison,
+    cropped,
+    describe,
+    load_classifier,
+    measure,
+    scores,
+)
 from ladder_ebgan.quality.comparison import compared, pixel_noise
 
 N = 300
@@ -116,11 +125,15 @@ def test_other_shapes_are_not_cropped(shape: tuple[int, ...]) -> None:
         cropped(torch.zeros(shape))
 
 
-def test_a_comparison_has_real_images_and_noise_beside(classifier: Classifier) -> None:
+def test_a_comparison_has_real_images_and_noise_beside(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "MOST_IMAGES", 500)
     mnist = load_dataset("mnist")
     images = torch.from_numpy(mnist.test_images[:20])
-    comparison = compared(images, mnist, classifier)
-    assert (comparison.n, comparison.n_reference) == (20, 10_000)
-    assert comparison.images == comparison.real
-    assert comparison.noise == measure(pixel_noise(20), torch.from_numpy(mnist.train_images[:10_000]), classifier)
-    assert comparison.real.modified_inception_score > comparison.noise.modified_inception_score
+    found = compared(images, mnist, classifier)
+    assert (found.n, found.n_reference) == (20, 500)
+    assert found.images == found.real
+    assert found.noise == measure(pixel_noise(20), torch.from_numpy(mnist.train_images[:500]), classifier)
+    assert found.real.modified_inception_score > found.noise.modified_inception_score
+    assert compared(torch.from_numpy(mnist.train_images), mnist, classifier).n == 500

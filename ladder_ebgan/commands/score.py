@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from ladder_ebgan.model_files import ModelFile
+
 SHAPE = (28, 28)
-MOST = 10_000
+MOST = 10_000  # as `quality.comparison` has it, which is slow to import
 
 
 @click.command()
@@ -48,21 +50,25 @@ def score(
     latent_seed: int,
     as_json: bool,
 ) -> None:
-    """Score generated digits against those of MNIST, with a classifier of digits.
+    """Say how good generated digits are, beside real ones.
+
+    A classifier of digits, trained on MNIST, comes with the package.
 
     MODEL is a run folder or a model file of its models/, whose generator then draws images of 28 x 28; or images
     in any form that `predict` reads, such as an .npz file that `sample` wrote.
 
-    Beside the scores stand those of real test images and of noise. docs/quality.md has the equations, and what
-    each score can see.
+    Beside the scores stand those of real test images and of noise.
     """
     from ladder_ebgan.machine import resolve_device
 
     place = resolve_device(device)
     if _is_model(path):
-        scored, pixels = _drawn(path, model, labels, seed, place, n, latent_seed)
+        file = _chosen(path, model, labels, seed)
+        scored, pixels = _drawn(file, place, n, latent_seed)
+    elif (model, labels, seed) != (None, None, None):
+        raise UsageError(f"'{path}' is no model: leave out --model, --labels and --seed, or name a run folder")
     else:
-        _refuse_choice(path, model, labels, seed)
+        file = None
         scored, pixels = _read(path, n)
 
     import torch
@@ -72,8 +78,11 @@ def score(
     from ladder_ebgan.quality.comparison import compared
     from ladder_ebgan.report.quality import quality_json, quality_text
 
-    classifier = load_classifier(place)
-    comparison = compared(torch.from_numpy(pixels), load_dataset("mnist"), classifier)
+    mnist, classifier = load_dataset("mnist"), load_classifier(place)
+    if file is not None and file.metadata.data.fingerprint != mnist.fingerprint:
+        trained_on = file.metadata.data.name
+        say(stderr_console(), f"The model was trained on {trained_on}; its images are scored against MNIST's.")
+    comparison = compared(torch.from_numpy(pixels), mnist, classifier)
     text = quality_json(scored, comparison, classifier.metadata) if as_json else quality_text(scored, comparison)
     click.echo(text, nl=False)
 
@@ -97,43 +106,31 @@ def _is_model(path: Path) -> bool:
     return path.suffix == ".safetensors"
 
 
-def _drawn(
-    path: Path,
-    model: str | None,
-    labels: int | None,
-    seed: int | None,
-    device: "torch.device",
-    n: int,
-    latent_seed: int,
-) -> tuple[str, "NDArray[np.float32]"]:
-    """Return what the model is, and images that its generator draws, `[n, 784]`."""
-    from ladder_ebgan.data import load_dataset
+def _chosen(path: Path, model: str | None, labels: int | None, seed: int | None) -> "ModelFile":
+    """Return the model file that was asked for.
+
+    Raises:
+        UsageError: none, or several; or its images are not 28 x 28.
+    """
     from ladder_ebgan.model_files import choose, find_models
 
     files = find_models(path)
     candidates = [file for file in files if file.has_generator or model is not None] or files
-    chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
-    metadata = chosen[0].metadata
-    if tuple(metadata.image_shape) != SHAPE or metadata.inputs != "pixels":
-        shape = " x ".join(map(str, metadata.image_shape))
-        raise UsageError(
-            f"'{chosen[0].path}' makes images of {shape}: only digits like MNIST's, 28 x 28, are scored"
-        )
+    (chosen,) = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
+    if tuple(chosen.metadata.image_shape) != SHAPE or chosen.metadata.inputs != "pixels":
+        shape = " x ".join(map(str, chosen.metadata.image_shape))
+        raise UsageError(f"the model '{chosen.path}' is of images of {shape}: only digits of 28 x 28 can be scored")
+    return chosen
 
+
+def _drawn(
+    file: "ModelFile", device: "torch.device", n: int, latent_seed: int
+) -> tuple[str, "NDArray[np.floating]"]:
+    """Return what a model is, and images that its generator draws, `[n, 784]`."""
     from ladder_ebgan.any_model import sample_any
 
-    samples, trained = sample_any(chosen, device, n, latent_seed)
-    if metadata.data.fingerprint != load_dataset("mnist").fingerprint:
-        say(
-            stderr_console(),
-            f"The model was trained on {metadata.data.name}; its images are scored against MNIST's.",
-        )
+    samples, trained = sample_any([file], device, n, latent_seed)
     return trained.description, samples.images.reshape(n, -1)
-
-
-def _refuse_choice(path: Path, *choice: object) -> None:
-    if any(value is not None for value in choice):
-        raise UsageError(f"'{path}' is no model: leave out --model, --labels and --seed, or name a run folder")
 
 
 def _read(path: Path, n: int) -> tuple[str, "NDArray[np.floating]"]:

@@ -31,7 +31,7 @@ def modified_inception_score(log_probabilities: Tensor) -> float:
     """
     log_p = log_probabilities.double()
     log_marginal = _log_marginal(log_p)
-    return float((log_marginal.exp() * (log_marginal - log_p.mean(dim=0))).sum())
+    return max(0.0, float((log_marginal.exp() * (log_marginal - log_p.mean(dim=0))).sum()))
 
 
 def inception_score(log_probabilities: Tensor) -> float:
@@ -41,7 +41,7 @@ def inception_score(log_probabilities: Tensor) -> float:
     all images at once where they average over ten parts.
     """
     log_p = log_probabilities.double()
-    return math.exp(float((log_p.exp() * (log_p - _log_marginal(log_p))).sum(dim=1).mean()))
+    return math.exp(max(0.0, float((log_p.exp() * (log_p - _log_marginal(log_p))).sum(dim=1).mean())))
 
 
 def _log_marginal(log_p: Tensor) -> Tensor:

@@ -84,7 +84,8 @@ def trained_file(dataset: Dataset, seed: int, device: torch.device, n_epochs: in
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write the file; what is wrong is told in one line with exit code 2."""
-    parser = argparse.ArgumentParser("python -m ladder_ebgan.quality.train_classifier", description=__doc__)
+    what = "Train the classifier that generated digits are scored with, on all training images of MNIST."
+    parser = argparse.ArgumentParser("python -m ladder_ebgan.quality.train_classifier", description=what)
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where the weights are written")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes the weights (0)")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where to train")
