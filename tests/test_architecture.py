@@ -214,7 +214,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.table_layout": {"report.table", "statistics"},
     "report.table_formats": {"report.lines", "report.table", "report.table_layout"},
     "report.latex": {"report.table", "report.table_layout"},
-    "report.gan_table": {"report.latex", "report.lines", "report.table", "statistics"},
+    "report.gan_table": {"report.latex", "report.lines", "report.table", "report.table_layout", "statistics"},
     "report.outputs": {
         *{"folders", "overrides", "recipe", "report.gan_table", "report.latex", "report.table"},
         *{"report.table_formats", "runs"},

@@ -272,3 +272,18 @@ def test_a_replica_that_diverges_is_left_out(tmp_path: Path) -> None:
     assert "1 of 1 seeds of ebgan diverged and are left out (seed 0 at step 1)" in outcome.stdout
     (result,) = rows(tmp_path / "run" / "results.csv")
     assert (result["status"], result["diverged_step"]) == ("diverged", "1")
+
+
+def test_digits_are_scored(tmp_path: Path) -> None:
+    """A network without training draws images of no digit in particular; noise would have 0.01."""
+    settings = ("--data", "mnist", "--seeds", "1", "--model", "ebgan", "--set", "ebgan.n_steps=1")
+    outcome = tiny.done(*arguments(tmp_path / "run", *settings))
+    (result,) = rows(tmp_path / "run" / "results.csv")
+    score = float(result["modified_inception_score"])
+    assert 0 <= score < 3
+    assert f"  ebgan, seed 0: modified inception score {score:.2f}\n" in outcome.stderr
+    assert 1 <= float(result["inception_score"]) < 3
+    assert float(result["generated_recall"]) < 0.1
+    assert 1 <= int(result["n_modes"]) <= 10
+    (row,) = json.loads((tmp_path / "run" / "table.json").read_text())["rows"]
+    assert row["scores"]["modified_inception_score"]["values"] == [score]

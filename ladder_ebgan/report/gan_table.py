@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 
 from ladder_ebgan.report.latex import escape
 from ladder_ebgan.report.lines import text_console
-from ladder_ebgan.report.table import MISSING, Divergence, model_order, named_seeds
+from ladder_ebgan.report.table import MISSING, Comparison, Divergence, model_order, named_seeds
+from ladder_ebgan.report.table_layout import comparison_cells
 from ladder_ebgan.results import Result
-from ladder_ebgan.statistics import mean, standard_deviation
+from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
 
+MAIN = "modified_inception_score"
 SCORES = {  # columns of `Result`: what they are called, digits behind the point
     "modified_inception_score": ("modified inception score", 2),
     "inception_score": ("inception score", 2),
@@ -54,6 +56,7 @@ class GANTable:
     dataset_name: str
     recipes: tuple[str, ...]
     rows: tuple[GANRow, ...]
+    comparisons: tuple[Comparison, ...]  # of variants with what they are of, by the modified inception score
     notes: tuple[str, ...]
 
     @property
@@ -77,7 +80,36 @@ def build_gan_table(
         for row in rows
         if row.diverged
     ]
-    return GANTable(dataset_name, tuple(recipes), rows, tuple(notes if rows else ["no results yet"]))
+    if not rows:
+        notes.append("no results yet")
+    return GANTable(dataset_name, tuple(recipes), rows, tuple(_comparisons(rows, variants)), tuple(notes))
+
+
+def _comparisons(rows: Sequence[GANRow], variants: Mapping[str, str]) -> list[Comparison]:
+    """Compare variants with the models that they are of, over the seeds that both finished."""
+    by_seed = {
+        row.model: dict(zip(row.seeds, row.scores[MAIN].values, strict=True)) for row in rows if MAIN in row.scores
+    }
+    pairs = []
+    for model, after in by_seed.items():
+        before = by_seed.get(variants.get(model, ""), {})
+        shared = [seed for seed in before if seed in after]
+        if shared:
+            scores = [before[seed] for seed in shared], [after[seed] for seed in shared]
+            pairs.append((model, compare_paired(*scores)))
+    corrected = holm([paired.p_paired_t for _, paired in pairs])
+    return [
+        Comparison(0, variants[model], model, paired, p, len(pairs))
+        for (model, paired), p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def comparison_line(comparison: Comparison) -> str:
+    """Return a comparison of modified inception scores in a line, with the tests that its seeds allow."""
+    cells = comparison_cells(comparison)
+    del cells["relative improvement"]  # of errors
+    known = [f"{name} {cell}" for name, cell in cells.items() if cell != MISSING]
+    return f"{comparison.model} against {comparison.baseline}, modified inception score: {', '.join(known)}"
 
 
 def _row(model: str, results: Sequence[Result]) -> GANRow:
@@ -114,7 +146,7 @@ def gan_footnotes(table: GANTable) -> list[str]:
         return ["Images were not scored: the classifier that scores them knows MNIST's digits of 28 x 28 alone."]
     return [
         "± is the standard deviation over seeds. Scores are of 10,000 generated images against 10,000 training "
-        "images; of the modified inception score, in nats, precision, recall and modes more is better."
+        "images; of all but the class KL more is better."
     ]
 
 
@@ -149,6 +181,8 @@ def _text(table: GANTable, color: bool) -> str:
     with console.capture() as capture:
         console.print(Text(title(table), style="bold"))
         console.print(grid)
+        for comparison in table.comparisons:
+            console.print(Text(comparison_line(comparison)), soft_wrap=True)
         for line in [*table.notes, *gan_footnotes(table)]:
             console.print(Text(line, style="dim"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
@@ -158,14 +192,14 @@ def _markdown(table: GANTable) -> str:
     header, rows = gan_cells(table)
     alignment = [":--", *["--:"] * (len(header) - 1)]
     lines = [title(table), "", *(f"| {' | '.join(line)} |" for line in [header, alignment, *rows])]
-    return "\n".join([*lines, *(f"\n{line}" for line in [*table.notes, *gan_footnotes(table)])]) + "\n"
+    said = [*map(comparison_line, table.comparisons), *table.notes, *gan_footnotes(table)]
+    return "\n".join([*lines, *(f"\n{line}" for line in said)]) + "\n"
 
 
 def _latex(table: GANTable) -> str:
     header, rows = gan_cells(table)
-    caption = " ".join(
-        escape(line) for line in [f"{title(table)}.", *(f"{n}." for n in table.notes), *gan_footnotes(table)]
-    )
+    sentences = [title(table), *map(comparison_line, table.comparisons), *table.notes]
+    caption = " ".join(map(escape, [*(f"{sentence}." for sentence in sentences), *gan_footnotes(table)]))
     lines = [" & ".join(map(escape, line)) + " \\\\" for line in [header, *rows]]
     body = "\n".join([lines[0], "\\midrule", *lines[1:]])
     return (

@@ -17,7 +17,7 @@ from ladder_ebgan.planning import finished_replicas
 from ladder_ebgan.recipe import Recipe, recipe_toml
 from ladder_ebgan.recipe_files import recipe_names
 from ladder_ebgan.report.figures.of_run import figures_are_current
-from ladder_ebgan.report.gan_table import GANTable, gan_cells, gan_footnotes
+from ladder_ebgan.report.gan_table import GANTable, comparison_line, gan_cells, gan_footnotes
 from ladder_ebgan.report.outputs import table_of, trained_section, variants_of
 from ladder_ebgan.report.page_figures import page_figures
 from ladder_ebgan.report.table import MISSING, Comparison, Table, model_order
@@ -129,7 +129,8 @@ def gan_contents(table: GANTable) -> dict[str, Any]:
     """Return what the template shows of a table of GANs, which have no labels."""
     header, rows = gan_cells(table)
     return {
-        **{"columns": header[1:], "reported": [], "ours": rows, "comparisons": [], "corrected": False},
+        **{"columns": header[1:], "reported": [], "ours": rows, "corrected": False},
+        "comparisons": [(f"{each.model}.", comparison_line(each)) for each in table.comparisons],
         "footnotes": gan_footnotes(table),
         "n_test": None,
         "outcome": "Modified inception score",

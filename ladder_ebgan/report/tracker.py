@@ -207,15 +207,18 @@ class Tracker:
 
 def _read(costs: StepCosts | GANCosts) -> list[Costs | None]:
     """Return the costs of each replica, None where one is not finite: one transfer from the device."""
-    scales = dict.fromkeys(Costs._fields, 1) | {"open_hinges_percent": 100}
     known = {name: cost for name, cost in zip(Costs._fields, costs.shown, strict=True) if cost is not None}
-    columns = [costs.total, *(scales[name] * cost for name, cost in known.items())]
-    rows = torch.stack(columns, dim=1).tolist()
-    nothing = dict.fromkeys(Costs._fields)
+    rows = torch.stack([costs.total, *known.values()], dim=1).tolist()
     return [
-        Costs(**nothing | dict(zip(known, row[1:], strict=True))) if all(map(math.isfinite, row)) else None
-        for row in rows
+        _costs_of(dict(zip(known, row[1:], strict=True))) if all(map(math.isfinite, row)) else None for row in rows
     ]
+
+
+def _costs_of(values: dict[str, float]) -> Costs:
+    """Return costs by their names; of the open hinges there is a share, and the others are None."""
+    costs = Costs(**dict.fromkeys(Costs._fields) | values)
+    share = costs.open_hinges_percent
+    return costs._replace(open_hinges_percent=None if share is None else 100 * share)
 
 
 def _mean(numbers: Iterable[float | None]) -> float | None:
