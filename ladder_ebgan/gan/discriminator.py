@@ -76,8 +76,8 @@ class Discriminator(nn.Module):
             groups: equal consecutive parts of the batch that are normalised separately: real and generated.
         """
         noises = [None] * (len(self.weight) - 1) if noise is None else noise.split(self.sizes[1:-1], dim=-1)
-        h = x
-        for layer, (weight, bias) in enumerate(zip(self.weight[:-1], self.bias[:-1], strict=True)):
+        h, weights, biases = x, list(self.weight), list(self.bias)
+        for layer, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
             z = replica_matmul(h, weight, self.product_dtype)
             if layer == 0:
                 h = torch.relu(z + bias).to(z.dtype)
@@ -87,4 +87,4 @@ class Discriminator(nn.Module):
             if of_layer is not None:
                 h = h * (of_layer >= self.threshold).to(h.dtype) / (1 - self.dropout)
         last_dtype = torch.promote_types(self.product_dtype, torch.float32)
-        return Judgement(replica_matmul(h, self.weight[-1], last_dtype) + self.bias[-1], h)
+        return Judgement(replica_matmul(h, weights[-1], last_dtype) + biases[-1], h)
