@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.gan.training import GANState
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.model_files import RUN_FORMAT
@@ -18,13 +19,13 @@ from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
 
 
-def checkpoint_bytes(state: State, identity: dict[str, Any]) -> bytes:
+def checkpoint_bytes(state: State | GANState, identity: dict[str, Any]) -> bytes:
     """Return everything that training needs to go on from `state`, as the bytes of a safetensors file."""
     metadata = {"step": state.step, "seconds": state.seconds, "group": identity}
     return tensor_bytes(state_tensors(state), "checkpoint", metadata)
 
 
-def restore(state: State, path: Path, identity: dict[str, Any]) -> None:
+def restore(state: State | GANState, path: Path, identity: dict[str, Any]) -> None:
     """Set a freshly built `state` to what the checkpoint holds.
 
     Raises:
@@ -83,25 +84,20 @@ def checkpoint_step(path: Path) -> int:
 
 
 @torch.no_grad()
-def state_tensors(state: State) -> dict[str, Tensor]:
+def state_tensors(state: State | GANState) -> dict[str, Tensor]:
     """Return the tensors of a state by name; writing into them changes the state."""
     tensors = {"diverged_step": state.diverged_step}
-    for name, module, optimizer in (
-        ("ladder", state.ladder, state.ladder_optimizer),
-        ("generator", state.generator, state.generator_optimizer),
-    ):
-        if module is None or optimizer is None:
-            continue
+    for name, module, optimizer in state.parts:
         for key, parameter in module.named_parameters():
+            tensors[f"{name}.{key}"] = parameter.detach()
+            if optimizer is None or isinstance(optimizer, torch.optim.SGD):  # without momentum it has no state
+                continue
             moments = optimizer.state[parameter]
             if not moments:  # before its first step Adam has none
                 moments["step"] = torch.zeros((), device=parameter.device)
                 moments["exp_avg"] = torch.zeros_like(parameter)
                 moments["exp_avg_sq"] = torch.zeros_like(parameter)
-            tensors[f"{name}.{key}"] = parameter.detach()
             tensors |= {f"{name}_adam.{key}.{moment}": value for moment, value in moments.items()}
-    if state.average is not None:
-        tensors |= {f"average.{key}": parameter for key, parameter in state.average.ladder.named_parameters()}
     return tensors
 
 

@@ -4,11 +4,15 @@ Figures and tables are left out: of MNIST one to three megabytes for each label 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.floor import step_work
-from ladder_ebgan.group import GENERATED_IMAGES
-from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.gan.frame import framed_size
+from ladder_ebgan.gan.recipe import GANRecipe
+from ladder_ebgan.gan.task import KEPT_IMAGES
+from ladder_ebgan.ladder_task import GENERATED_IMAGES
 
 BYTES = 4  # of a float32
 STATES = 3  # numbers that a checkpoint has for each parameter: itself and Adam's two moments
@@ -30,8 +34,10 @@ class ReplicaBytes:
         return self.model + self.predictions + self.curve
 
 
-def replica_bytes(recipe: Recipe, model: str, n_labels: int, dataset: Dataset) -> ReplicaBytes:
+def replica_bytes(recipe: AnyRecipe, model: str, n_labels: int, dataset: Dataset) -> ReplicaBytes:
     """Return what a replica of `model` with `n_labels` labelled images takes."""
+    if isinstance(recipe, GANRecipe):
+        return _gan_bytes(recipe, model, dataset)
     settings = recipe.settings(model)
     has_generator = settings.has_generator
     of_ladder, n_parameters = (
@@ -49,4 +55,24 @@ def replica_bytes(recipe: Recipe, model: str, n_labels: int, dataset: Dataset) -
         predictions=BYTES * len(dataset.test_labels) * dataset.n_classes + 8 * n_labels + n_pixels,
         curve=CURVE_POINT_BYTES * n_points,
         checkpoint=BYTES * (STATES * n_parameters + n_averaged),
+    )
+
+
+def _gan_bytes(recipe: GANRecipe, model: str, dataset: Dataset) -> ReplicaBytes:
+    """Return what a replica of a GAN takes."""
+    settings = recipe.settings(model)
+    n_features = framed_size(dataset.image_shape, settings.padding)
+    n_parameters = n_states = 0
+    for part, units in (
+        (settings.discriminator, settings.discriminator_sizes(n_features)),
+        (settings.generator, settings.generator.sizes(n_features)),
+    ):
+        n_of_part = sum(n_in * n_out + n_out for n_in, n_out in pairwise(units))
+        n_parameters += n_of_part
+        n_states += n_of_part * (STATES if part.optimizer == "adam" else 1)
+    return ReplicaBytes(
+        model=BYTES * n_parameters,
+        predictions=KEPT_IMAGES * dataset.n_features,
+        curve=CURVE_POINT_BYTES * -(-settings.n_steps // recipe.training.curve_every_steps),
+        checkpoint=BYTES * n_states,
     )

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ladder_ebgan import kernels
+from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.checkpoints import check_checkpoint, checkpoint_step
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
+from ladder_ebgan.errors import UsageError
+from ladder_ebgan.gan.frame import framed_size
+from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.group import GroupEvent, GroupFinished
 from ladder_ebgan.machine import Resolved, resolve, versions
 from ladder_ebgan.planning import finished_replicas, plan_groups, total_seconds
 from ladder_ebgan.processes import MEASURING_PAYS_REPLICA_STEPS, fastest_division, process_counts, replica_steps
-from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder, view_run_folder
 from ladder_ebgan.trainer import Trainer
 from ladder_ebgan.training import adversarial_steps
@@ -26,7 +29,7 @@ class Request:
     """What the user asked for."""
 
     recipe_name: str
-    recipe: Recipe
+    recipe: AnyRecipe
     data: str  # its name or path
     models: tuple[str, ...]
     labels: tuple[int, ...]
@@ -127,8 +130,7 @@ def open_experiment(
         MachineError: a worker process has died.
     """
     dataset = request.table or load_dataset(request.data)
-    for budget in request.labels:
-        check_budget(budget, dataset)
+    _check(request, dataset)
     resolved = _resolved(request, notice)
     description = _description(request, dataset, resolved)
     path = request.output or Path("runs") / f"{dataset.name}-{Path(request.recipe_name).stem}"
@@ -155,6 +157,21 @@ def open_experiment(
         else:
             trainer = Trainer(folder, request.recipe, dataset, resolved)
         yield Experiment(request, dataset, folder, resolved, groups, trainer)
+
+
+def _check(request: Request, dataset: Dataset) -> None:
+    """Refuse label budgets, or models of images, that the data set is not made for."""
+    recipe = request.recipe
+    if isinstance(recipe, GANRecipe):
+        if dataset.columns is not None:
+            raise UsageError(
+                f"the recipe {request.recipe_name} is of GANs of images, but {request.data!r} is a table"
+            )
+        for model in request.models:
+            framed_size(dataset.image_shape, recipe.settings(model).padding)
+    else:
+        for budget in request.labels:
+            check_budget(budget, dataset)
 
 
 def _resolved(request: Request, notice: Callable[[str], None]) -> Resolved:

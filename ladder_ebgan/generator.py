@@ -6,8 +6,8 @@ ReLU, batch normalisation after every weight layer but the last, weights from N(
 As a control, noise takes the place of generated images: standard normal latents through the normal distribution
 function are uniform in [0, 1].
 
-Differs: the output is a sigmoid, since the ladder reads pixels in [0, 1], or linear, for features that are not
-pixels; normalisation has a shift and no scale, as appendix D has it for this model.
+Differs: beside a ladder the output is a sigmoid in the place of the Tanh, since that reads pixels in [0, 1], or
+linear, for features that are not pixels; normalisation has a shift and no scale, as appendix D has it there.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Generator(nn.Module):
         weight_std: float,
         product_dtype: torch.dtype = torch.float32,
         functions: LayerFunctions = LayerFunctions(),  # noqa: B008
-        output: Literal["sigmoid", "linear"] = "sigmoid",
+        output: Literal["sigmoid", "linear", "tanh"] = "sigmoid",
     ) -> None:
         super().__init__()
         self.functions = functions
@@ -70,6 +70,7 @@ class Generator(nn.Module):
         for layer, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True), start=1):
             z = replica_matmul(h, weight, self.product_dtype)
             if layer == len(self.weight):
-                return torch.sigmoid(z + bias) if self.output == "sigmoid" else z + bias
+                end = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(self.output)
+                return z + bias if end is None else end(z + bias)
             h, _ = self.functions.noisy_layer(z, None, 0.0, bias, 1, True)
         return torch.special.ndtr(h) if self.output == "sigmoid" else h

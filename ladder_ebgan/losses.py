@@ -7,7 +7,7 @@ References:
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, softplus
 
 
 def classification_cost(logits: Tensor, labels: Tensor) -> Tensor:
@@ -44,6 +44,22 @@ def margin_hinge(energy_generated: Tensor, margin: Tensor | float) -> Tensor:
 def generator_loss(energy_generated: Tensor) -> Tensor:
     """Eq. (2): `L_G = D(G(z))`, averaged over the batch of energies `[replicas, batch]`."""
     return energy_generated.mean(dim=-1)
+
+
+def logistic_discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
+    """Cross-entropy of an ordinary GAN's discriminator, in nats: `-log D(x) - log(1 - D(G(z)))`, averaged.
+
+    D is the sigmoid of logits `[replicas, batch]`; Goodfellow et al. 2014, arXiv 1406.2661.
+    """
+    return softplus(-real_logits).mean(dim=-1) + softplus(generated_logits).mean(dim=-1)
+
+
+def non_saturating_loss(generated_logits: Tensor) -> Tensor:
+    """`-log D(G(z))` of an ordinary GAN's generator, averaged over logits `[replicas, batch]`, in nats.
+
+    Where D recognises generated images it has a gradient still, unlike `log(1 - D(G(z)))`.
+    """
+    return softplus(-generated_logits).mean(dim=-1)
 
 
 def pulling_away_term(representation: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from ladder_ebgan.any_recipe import AnyRecipe, parse_any_recipe
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import Recipe, parse_recipe
+from ladder_ebgan.recipe import GAN_MODELS
 
 MODEL_FORMAT = 3  # of a model file: 1 had no number, and no statistics of the decoder; 3 is what estimators save
 RUN_FORMAT = 2  # of those in a run folder, one replica each
@@ -33,7 +34,7 @@ class Metadata(BaseModel):
 
     format: Size = 1
     model: str
-    labels: Size
+    labels: Annotated[int, Field(ge=0)]  # 0 of a GAN, which is trained without
     seed: Annotated[int, Field(ge=0)]
     version: str
     torch_version: str
@@ -71,7 +72,7 @@ class ModelFile:
 
     path: Path
     metadata: Metadata
-    recipe: Recipe
+    recipe: AnyRecipe
 
     @property
     def has_generator(self) -> bool:
@@ -131,8 +132,8 @@ def read_model_file(path: Path) -> ModelFile:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise UsageError(f"the metadata of '{path}' is wrong: {where}: {problem['msg'].lower()}") from error
-    tables = {"labels": [checked.labels], "n_seeds": 1, **checked.recipe}
-    recipe = parse_recipe(tables, source=f"the recipe in '{path}'")
+    budgets = {"labels": [checked.labels]} if checked.recipe.keys().isdisjoint(GAN_MODELS) else {}
+    recipe = parse_any_recipe(budgets | {"n_seeds": 1, **checked.recipe}, source=f"the recipe in '{path}'")
     recipe.settings(checked.model)
     return ModelFile(path, checked, recipe)
 
@@ -189,7 +190,8 @@ def in_words(model: str, labels: int, seeds: Sequence[int]) -> str:
     """Return what a model is, in words."""
     in_a_row = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds)))
     numbers = f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
-    return f"{model}, {labels} labels, seed{'s' if len(seeds) > 1 else ''} {numbers}"
+    budget = f", {labels} labels" if labels else ""
+    return f"{model}{budget}, seed{'s' if len(seeds) > 1 else ''} {numbers}"
 
 
 def first_line(error: Exception) -> str:

@@ -76,8 +76,9 @@ def load(files: Sequence[ModelFile], device: torch.device) -> TrainedModel:
         UsageError: a file is damaged, contradicts its metadata, or was trained otherwise than the first.
     """
     _refuse_different_training(files)
-    tensors = [_read_tensors(file) for file in files]
-    metadata, recipe = files[0].metadata, files[0].recipe
+    recipe = _recipe_of_classifier(files[0])
+    tensors = [read_checked(file, _weight_shapes(file.metadata, recipe)) for file in files]
+    metadata = files[0].metadata
     model = _blank(metadata, recipe, [seed for file in files for seed in file.metadata.replica_seeds], device)
     wanted = trained_tensors(model)
     for file, held in zip(files, tensors, strict=True):
@@ -152,8 +153,22 @@ def _refuse_different_training(files: Sequence[ModelFile]) -> None:
             raise UsageError(f"'{first.path}' and '{file.path}' were trained differently: {difference}")
 
 
-def _read_tensors(file: ModelFile) -> dict[str, Tensor]:
-    """Read the tensors of a model file, and check what can be without building its networks."""
+def _recipe_of_classifier(file: ModelFile) -> Recipe:
+    if not isinstance(file.recipe, Recipe):
+        raise UsageError(f"'{file.path}' is a GAN without a classifier: 'sample' draws images from it")
+    return file.recipe
+
+
+def read_checked(file: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Read the tensors of a model file, and check what can be without building its networks.
+
+    Args:
+        file: to be read.
+        shapes: of tensors that it must have, by name.
+
+    Raises:
+        UsageError: it is damaged, or contradicts its metadata.
+    """
     try:
         tensors, _ = read_tensors(file.path, "model")
     except (SafetensorError, OSError, ValueError) as error:
@@ -165,13 +180,12 @@ def _read_tensors(file: ModelFile) -> dict[str, Tensor]:
             or ("variance" in name and tensor.min() < 0)
         ):
             raise UsageError(f"the model file '{file.path}' is damaged: the numbers of {name} cannot be right")
-    _check_shapes(file.path, tensors, _weight_shapes(file))
+    _check_shapes(file.path, tensors, shapes)
     return tensors
 
 
-def _weight_shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
+def _weight_shapes(metadata: Metadata, recipe: Recipe) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the large weights, so that no network is built that the file is too small for."""
-    metadata, recipe = file.metadata, file.recipe
     n_features, settings = math.prod(metadata.image_shape), recipe.settings(metadata.model)
     sizes = {"ladder.encoder": [n_features, *recipe.network.hidden_sizes, len(metadata.classes)]}
     if isinstance(settings, EBGANLadderSettings):
@@ -184,7 +198,7 @@ def _weight_shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _check_shapes(path: Path, tensors: dict[str, Tensor], wanted: dict[str, tuple[int, ...]]) -> None:
+def _check_shapes(path: Path, tensors: dict[str, Tensor], wanted: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in wanted.items():
         if name not in tensors:
             raise UsageError(f"the model file '{path}' lacks {name}, which its metadata ask for")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.machine import Measured, Resolved
 from ladder_ebgan.planning import total_seconds
-from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.runs import Group
 from ladder_ebgan.training import adversarial_steps
 
@@ -28,13 +28,13 @@ def process_counts(resolved: Resolved, n_replicas: int) -> list[int]:
     return [count for count in sorted({*powers, n_cores}) if count <= n_replicas]
 
 
-def replica_steps(recipe: Recipe, groups: Sequence[Group]) -> int:
+def replica_steps(recipe: AnyRecipe, groups: Sequence[Group]) -> int:
     """Return the number of steps of all replicas together."""
     return sum(len(group.replicas) * recipe.settings(group.model).n_steps for group in groups)
 
 
 def fastest_division(
-    resolved: Resolved, plans: Mapping[int, Sequence[Group]], recipe: Recipe, measure: Measure
+    resolved: Resolved, plans: Mapping[int, Sequence[Group]], recipe: AnyRecipe, measure: Measure
 ) -> Resolved:
     """Return `resolved` with the processes and threads that train the most replica-steps a second.
 
@@ -83,7 +83,7 @@ def why_so_many_processes(measured: Sequence[Measured]) -> str:
     )
 
 
-def _mostly_adversarial(recipe: Recipe, groups: Sequence[Group]) -> bool:
+def _mostly_adversarial(recipe: AnyRecipe, groups: Sequence[Group]) -> bool:
     """Return whether more than half of the steps have a generator."""
     adversarial = sum(len(group.replicas) * adversarial_steps(recipe.settings(group.model)) for group in groups)
     return 2 * adversarial > replica_steps(recipe, groups)
@@ -93,7 +93,7 @@ def _largest(groups: Sequence[Group]) -> int:
     return max(len(group.replicas) for group in groups)
 
 
-def _busy_share(recipe: Recipe, groups: Sequence[Group], n_processes: int) -> float:
+def _busy_share(recipe: AnyRecipe, groups: Sequence[Group], n_processes: int) -> float:
     """Return which share of the run the processes train, if a group takes as long as it has replica-steps."""
     work = [replica_steps(recipe, [group]) for group in groups]
     return sum(work) / (n_processes * total_seconds(work, n_processes))

@@ -1,48 +1,38 @@
 """The recipe of an experiment: what a TOML file may say, how it is read, overridden, checked and written back."""
 
 import json
-import re
 import tomllib
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     TypeAdapter,
-    ValidationError,
     field_validator,
     model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
+from ladder_ebgan.checking import (
+    NonNegative,
+    Positive,
+    Rate,
+    Share,
+    Size,
+    changed,
+    check_variant_names,
+    validated,
+)
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.overrides import apply_changes
-from ladder_ebgan.recipe_files import recipe_text, suggestion
+from ladder_ebgan.recipe_files import recipe_text
 
 MODELS = ("ladder", "ladder-matched", "ebgan-ladder")
-MAX_NAME = 40  # letters of a variant's name, which is part of the names of files
-NESTED = "it is nested too deeply, or has text that is not Unicode"
-
-
-def _a_float32(number: float) -> float:
-    """Refuse what the arithmetic of a training turns into 0 or infinity."""
-    if number and not 1e-30 <= abs(number) <= 1e30:
-        raise PydanticCustomError("float32", "input should be between 1e-30 and 1e30")
-    return number
-
-
-Positive = Annotated[int, Field(gt=0, le=10**9)]
-Size = Annotated[int, Field(gt=0, le=100_000)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_a_float32)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_a_float32)]
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+GAN_MODELS = ("gan", "ebgan")  # without labels, of recipes of their own
 Images = Literal["labeled", "unlabeled"]
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -226,14 +216,7 @@ class Recipe(Section):
     @field_validator("variants")
     @classmethod
     def _variants_have_names(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
-        for name in variants:
-            if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > MAX_NAME:
-                raise ValueError(
-                    f"'{name}' is no name of a variant: at most {MAX_NAME} lower-case letters and digits, "
-                    "with hyphens in between"
-                )
-            if name in MODELS:
-                raise ValueError(f"'{name}' is the name of a model: give the variant another one")
+        check_variant_names(variants, MODELS)
         return variants
 
     @model_validator(mode="after")
@@ -281,10 +264,7 @@ class Recipe(Section):
         if variant.of not in self.models:
             section = section_name(variant.of)
             raise UsageError(f'{source}.of is "{variant.of}", but the recipe has no section [{section}]')
-        base = self.settings(variant.of)
-        tables = base.model_dump()
-        apply_changes(tables, variant.set, f"{source}: ", "learning_rate=0.001")
-        return _validated(type(base), tables, source)
+        return changed(self.settings(variant.of), variant.set, source)
 
     def evaluation_statistics(self, model: str) -> Images:
         """Return which images calibrate the normalisation of `model` when it is evaluated."""
@@ -301,34 +281,30 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         UsageError: naming the first key that is wrong, and what would be right.
     """
+    return parse_recipe(recipe_tables(name_or_path, overrides), source=f"recipe '{name_or_path}'")
+
+
+def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the tables of a recipe by name or path, with overrides applied, before they are checked."""
     text = recipe_text(name_or_path)
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
     apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
-    return parse_recipe(tables, source=f"recipe '{name_or_path}'")
+    return tables
 
 
 def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
-    """Check the tables of a recipe and return it; `source` is named in messages."""
-    return _validated(Recipe, tables, source)
-
-
-def _validated(schema: type[Model], tables: dict[str, Any], source: str) -> Model:
-    try:
-        return schema.model_validate_json(json.dumps(tables))
-    except ValidationError as error:
-        raise UsageError(f"{source}: {first_problem(error, schema)}") from error
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{source}: dates are not allowed in a recipe, nor numbers that long") from error
-    except RecursionError as error:
-        raise UsageError(f"{source}: {NESTED}") from error
+    """Check the tables of a recipe of classifiers and return it; `source` is named in messages."""
+    if not tables.keys().isdisjoint(GAN_MODELS):
+        raise UsageError(f"{source} is of GANs without labels, which only 'ladder-ebgan run' trains")
+    return validated(Recipe, tables, source)
 
 
 def section_name(model: str) -> str:
     """Return the section that a model which is no variant is trained by; `ladder-matched` has that of EBGAN-LN."""
-    return "ladder" if model == "ladder" else "ebgan-ladder"
+    return "ebgan-ladder" if model == "ladder-matched" else model
 
 
 def identity_of_model(identity: dict[str, Any], model: str) -> dict[str, Any]:
@@ -346,36 +322,3 @@ def recipe_toml(tables: dict[str, Any], section: str = "") -> str:
         if isinstance(value, dict):
             lines += [f"\n[{section}{key}]\n", recipe_toml(value, f"{section}{key}.")]
     return "".join(lines)
-
-
-def first_problem(error: ValidationError, schema: type[BaseModel]) -> str:
-    """Return in words what is wrong first with what `schema` describes, such as a recipe."""
-    # A key that is misspelt is also one that is missing, and its name tells more.
-    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "json_invalid":
-        return NESTED
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1], schema)
-        guess = suggestion(str(problem["loc"][-1]), known)
-        return f"unknown key '{path}'{guess}" + (f": known there are {', '.join(known)}" if known else "")
-    if problem["type"] == "missing":
-        return f"the key '{path}' is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return f"{path}: {message}" if path else message
-    value = json.dumps(problem["input"], default=str)
-    shown = value if len(value) <= 200 else f"{value[:200]} ..."
-    return f"{path} is {shown}: {message[0].lower()}{message[1:]}"
-
-
-def _known_keys(location: tuple[int | str, ...], of: type[BaseModel]) -> list[str]:
-    """Return the keys of the section at a location; none where the keys above it are the user's own."""
-    schema = of.model_json_schema(by_alias=True)
-    node = schema
-    for part in location:
-        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
-        references = [node, *node.get("anyOf", [])]
-        name = next((reference["$ref"] for reference in references if "$ref" in reference), "")
-        node = schema["$defs"].get(name.rpartition("/")[2], node)
-    return list(node.get("properties", {}))

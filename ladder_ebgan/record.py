@@ -1,16 +1,27 @@
 """What `run.json` must hold for a run to go on from it, and for tables and pages to be made of it."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.overrides import apply_changes
 
+TAG = "of "  # what the names of the kinds of recipes begin with, which are no keys
 FORMAT = 1  # of the folder; a later version reads it or refuses it
 
 
@@ -23,6 +34,7 @@ def _parses(parse: Callable[[str], object]) -> AfterValidator:
 
 
 Count = Annotated[int, Field(gt=0, lt=2**53)]
+Labels = Annotated[int, Field(ge=0, lt=2**53)]  # 0 of a GAN, which is trained without
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Speed = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Time = Annotated[str, _parses(datetime.fromisoformat)]
@@ -50,23 +62,25 @@ class ModelSettings(Part):
 class VariantOfModel(Part):
     """A model with changes of its section."""
 
-    of: Literal["ladder", "ladder-matched", "ebgan-ladder"]
+    of: Literal["ladder", "ladder-matched", "ebgan-ladder", "gan", "ebgan"]
     set: list[str]
 
 
 class RecipeSections(Part):
-    """The recipe that was trained."""
+    """The recipe that was trained, of either kind."""
 
-    network: dict[str, Any]
     training: dict[str, Any]
-    ladder: ModelSettings | None
-    ebgan_ladder: ModelSettings | None = Field(alias="ebgan-ladder")
     variants: dict[str, VariantOfModel] = {}
+
+    @property
+    @abstractmethod
+    def sections(self) -> dict[str, ModelSettings | None]:
+        """The sections of models, by the models that they are of."""
 
     @model_validator(mode="after")
     def _variants_can_be_made(self) -> Self:
         for name, variant in self.variants.items():
-            section = self.ladder if variant.of == "ladder" else self.ebgan_ladder
+            section = self.sections.get(variant.of)
             if section is None:
                 raise ValueError(f"variants.{name} is of {variant.of}, which has no section")
             tables: dict[str, Any] = section.model_dump()
@@ -76,11 +90,43 @@ class RecipeSections(Part):
         return self
 
 
+class LadderSections(RecipeSections):
+    """A recipe of classifiers."""
+
+    network: dict[str, Any]
+    ladder: ModelSettings | None
+    ebgan_ladder: ModelSettings | None = Field(alias="ebgan-ladder")
+
+    @property
+    def sections(self) -> dict[str, ModelSettings | None]:
+        """The sections of models, by the models that they are of."""
+        return {"ladder": self.ladder, "ladder-matched": self.ebgan_ladder, "ebgan-ladder": self.ebgan_ladder}
+
+
+class GANSections(RecipeSections):
+    """A recipe of GANs without labels."""
+
+    gan: ModelSettings | None
+    ebgan: ModelSettings | None
+
+    @property
+    def sections(self) -> dict[str, ModelSettings | None]:
+        """The sections of models, by their names."""
+        return {"gan": self.gan, "ebgan": self.ebgan}
+
+
+def _kind(recipe: Any) -> str:
+    return TAG + ("gans" if isinstance(recipe, dict) and {"gan", "ebgan"} <= recipe.keys() else "classifiers")
+
+
 class Identity(Part):
     """What a result depends on."""
 
     data: Data
-    recipe: RecipeSections
+    recipe: Annotated[
+        Annotated[LadderSections, Tag(TAG + "classifiers")] | Annotated[GANSections, Tag(TAG + "gans")],
+        Discriminator(_kind),
+    ]
     precision: str
 
 
@@ -112,7 +158,7 @@ class GroupOfReplicas(Part):
     """Replicas, pairs of a label budget and a seed, that train together."""
 
     model: str
-    replicas: list[tuple[Count, Seed]] = Field(min_length=1)
+    replicas: list[tuple[Labels, Seed]] = Field(min_length=1)
 
 
 class Start(Part):
@@ -137,6 +183,13 @@ class Record(Part):
     groups: list[GroupOfReplicas]
     starts: list[Start]
 
+    @model_validator(mode="after")
+    def _classifiers_have_labels(self) -> Self:
+        without = isinstance(self.identity.recipe, GANSections)
+        if any((labels == 0) is not without for group in self.groups for labels, _ in group.replicas):
+            raise ValueError("groups have numbers of labels that do not go with the recipe")
+        return self
+
 
 def parse_record(text: str, path: Path) -> dict[str, Any]:
     """Return what the text of the `run.json` at `path` says, once it is checked.
@@ -159,7 +212,7 @@ def parse_record(text: str, path: Path) -> dict[str, Any]:
         Record.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
+        where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(TAG))
         raise _damaged(path, f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
     return record
 

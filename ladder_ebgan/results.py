@@ -7,7 +7,9 @@ from dataclasses import dataclass
 class Result:
     """What one replica (model, labels, seed) came to.
 
-    `test_error_percent` is None when the replica diverged; `diverged_step` is None when it did not.
+    `test_error_percent` is None when the replica diverged, and for a GAN without a classifier; `diverged_step` is
+    None when it did not diverge. The columns from `modified_inception_score` on are of generated images, for GANs
+    alone: `ladder_ebgan.quality` says what they are. A file without any such number does not have them.
     """
 
     model: str
@@ -23,6 +25,12 @@ class Result:
     version: str  # of this package
     torch_version: str
     n_test: int | None = None  # rows that the error was measured on, where each seed holds out its own
+    modified_inception_score: float | None = None
+    inception_score: float | None = None
+    generated_precision: float | None = None
+    generated_recall: float | None = None
+    n_modes: int | None = None
+    class_kl: float | None = None
 
 
 @dataclass(frozen=True)

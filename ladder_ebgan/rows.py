@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -16,12 +16,13 @@ LARGEST = {int: 2**53, float: 3.5e38}  # of what is written: float32 ends there
 
 
 def rows_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
-    """Return rows as CSV, one a line; None is empty."""
-    buffer = io.StringIO()
-    rows = list(rows)
-    names = [field.name for field in fields(row_type)]
-    if all(getattr(row, "n_test", None) is None for row in rows):  # as in folders of earlier versions
-        names = [name for name in names if name != "n_test"]
+    """Return rows as CSV, one a line; None is empty. A column with a default is left out if no row has a value."""
+    rows, buffer = list(rows), io.StringIO()
+    names = [
+        field.name
+        for field in fields(row_type)
+        if field.default is MISSING or any(getattr(row, field.name) is not None for row in rows)
+    ]
     writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     if header:
         writer.writeheader()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ladder_ebgan.drawing import draw
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.models import TrainedModel
 from ladder_ebgan.prediction import predict
-from ladder_ebgan.streams import Stream, stream_generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +52,8 @@ def sample(model: TrainedModel, n: int, latent_seed: int) -> Samples:
     """
     if model.generator is None:
         raise UsageError(f"{model.description}: it has no generator to draw images with; ebgan-ladder has one")
-    shape = (model.recipe.training.batch_size, model.generator.sizes[0])
-    random = stream_generator(latent_seed, Stream.EVALUATION, 2)
-    batches = []
-    for _ in range(math.ceil(n / (shape[0] * len(model.seeds)))):
-        latents = torch.from_numpy(random.standard_normal((1, *shape), dtype=np.float32))
-        images = model.generator(latents.to(model.device).expand(len(model.seeds), *shape))
-        batches.append(images.transpose(0, 1).flatten(0, 1).float().cpu())
-    scaled = torch.cat(batches)[:n].numpy()
+    n_seeds = len(model.seeds)
+    drawn = draw(model.generator, [latent_seed] * n_seeds, math.ceil(n / n_seeds), model.recipe.training.batch_size)
+    scaled = drawn.transpose(0, 1).flatten(0, 1)[:n].cpu().numpy()
     pixels = scaled if model.scaling is None else model.scaling.undo(scaled)
     return Samples(pixels.reshape(n, *model.image_shape), predict(model, pixels).energies)

@@ -1,55 +1,76 @@
 """How long a step takes on this machine, measured on networks that are thrown away."""
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 
 from ladder_ebgan import capture
+from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.engine import Engine
-from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.gan.engine import GANEngine
+from ladder_ebgan.gan.training import GANStepper
 from ladder_ebgan.training import Stepper, adversarial_steps
 
 N_FIRST_STEPS = {"cpu": 2, "cuda": capture.WARM_UP_STEPS + 1}  # compiled and recorded
 TIMED_STEPS = 5
 
 
-def step_seconds(engine: Engine, n_replicas: int, adversarial: bool) -> float:
+def step_seconds(engine: Engine | GANEngine, n_replicas: int, adversarial: bool) -> float:
     """Return the mean time of a few steps of `n_replicas` replicas at once, compilation left out."""
     step = throwaway_step(engine, n_replicas, adversarial)
     return seconds_per_call(step, TIMED_STEPS, engine.resolved.device)
 
 
-def phase_model(recipe: Recipe, adversarial: bool) -> str:
-    """Return the model whose settings a phase is timed with: alone, or against a generator."""
+def phase_model(recipe: AnyRecipe, adversarial: bool) -> str:
+    """Return the model that a phase is timed with: alone or against a generator; of GANs, with a margin."""
     if not adversarial:
         return recipe.models[0]
     return next(model for model in recipe.models if adversarial_steps(recipe.settings(model)))
 
 
-def throwaway_step(engine: Engine, n_replicas: int, adversarial: bool) -> Callable[[], None]:
+def throwaway_step(engine: Engine | GANEngine, n_replicas: int, adversarial: bool) -> Callable[[], None]:
     """Return a function that makes the next whole step of new networks, from drawing the batch to Adam.
 
     The first steps, which compile and record, are already made. A call may return before the device has finished.
     """
     model, device, seeds = phase_model(engine.recipe, adversarial), engine.resolved.device, range(n_replicas)
-    state = engine.initial_state(model, seeds)
-    subset = engine.dataset.labeled_rows[: engine.dataset.n_classes]  # which images does not matter for the time
-    batches = engine.batches(state, [subset] * n_replicas, seeds)
-    stepper = Stepper(state, batches, engine.recipe.settings(model), engine.functions)
-    make_step = capture.captured(partial(stepper.step, adversarial), device)
+    stepper, plain_step = _stepper(engine, model, seeds, adversarial)
+    make_step, n_done = capture.captured(plain_step, device), itertools.count()
 
     def step() -> None:
-        if state.step % WINDOW_STEPS == 0:
-            stepper.seek(state.step)
+        number = next(n_done)
+        if number % WINDOW_STEPS == 0:
+            stepper.seek(number)
         make_step()
-        state.step += 1
 
     for _ in range(N_FIRST_STEPS[device.type]):
         step()
     return step
+
+
+class _Seeking(Protocol):
+    def seek(self, step: int) -> None: ...
+
+
+def _stepper(
+    engine: Engine | GANEngine, model: str, seeds: Sequence[int], adversarial: bool
+) -> tuple[_Seeking, Callable[[], object]]:
+    """Return what seeks the steps of new networks, and what makes one of them."""
+    if isinstance(engine, GANEngine):
+        state = engine.initial_state(model, seeds)
+        batches = engine.batches(model, state, seeds)
+        gan_stepper = GANStepper(state, batches, engine.recipe.settings(model), engine.functions)
+        return gan_stepper, gan_stepper.step
+    ladders = engine.initial_state(model, seeds)
+    subset = engine.dataset.labeled_rows[: engine.dataset.n_classes]  # which images does not matter for the time
+    ladder_batches = engine.batches(ladders, [subset] * len(seeds), seeds)
+    stepper = Stepper(ladders, ladder_batches, engine.recipe.settings(model), engine.functions)
+    return stepper, partial(stepper.step, adversarial)
 
 
 def seconds_per_call(function: Callable[[], object], n_calls: int, device: torch.device) -> float:

@@ -6,7 +6,6 @@ References:
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -16,15 +15,16 @@ from torch import Tensor, nn
 
 from ladder_ebgan.averaging import Average
 from ladder_ebgan.batches import WINDOW_STEPS, Batch, BatchStream
-from ladder_ebgan.capture import captured
 from ladder_ebgan.consistency import Consistency, consistency_cost
 from ladder_ebgan.costs import Functions, LadderCosts, energy_weight
+from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.losses import generator_loss, margin_hinge
 from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
 from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
+from ladder_ebgan.stepping import frozen, stepped, update
 
 Optimizer = torch.optim.Adam | ReplicaAdam
 
@@ -35,6 +35,18 @@ class StepCosts(NamedTuple):
     ladder: LadderCosts
     energy_generated: Tensor | None
     open_hinges: Tensor | None  # share of generated images with energy below the margin
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.ladder.total
+
+    @property
+    def shown(self) -> tuple[Tensor | None, ...]:
+        """Classification, denoising, energy of real and generated images, open hinges; None without a generator."""
+        energy_real = None if self.energy_generated is None else self.ladder.energy
+        ladder = self.ladder.classification, self.ladder.denoising
+        return *ladder, energy_real, self.energy_generated, self.open_hinges
 
 
 @dataclass
@@ -49,6 +61,15 @@ class State:
     step: int = 0  # steps done
     seconds: float = 0.0  # of training so far
     average: Average | None = None  # of the ladders' weights, if the recipe asks for it
+
+    @property
+    def parts(self) -> Iterator[tuple[str, nn.Module, Optimizer | None]]:
+        """The networks that change, by name, with the optimisers of those that train."""
+        yield "ladder", self.ladder, self.ladder_optimizer
+        if self.generator is not None and self.generator_optimizer is not None:
+            yield "generator", self.generator, self.generator_optimizer
+        if self.average is not None:
+            yield "average", self.average.ladder, None
 
     @property
     def evaluated(self) -> Ladder:
@@ -147,7 +168,7 @@ def ladder_step(
 ) -> StepCosts:
     """Update the ladders once."""
     costs = _ladder_costs(state, batch, functions, classification_weight, consistency)
-    _update(state.ladder_optimizer, costs.total)
+    update(state.ladder_optimizer, costs.total)
     return StepCosts(_detached(costs), None, None)
 
 
@@ -175,12 +196,12 @@ def adversarial_step(
     energy = functions.generated_energy(state.ladder, generated.detach(), batch.generated_noise)
     hinge = margin_hinge(energy, margin)
     weight = energy_weight(state.ladder) if energy_weighted else 1.0
-    _update(state.ladder_optimizer, real.total + weight * hinge)
+    update(state.ladder_optimizer, real.total + weight * hinge)
 
     if state.generator_optimizer is not None:
-        with _frozen(state.ladder):
+        with frozen(state.ladder):
             fooled = functions.generated_energy(state.ladder, generated, batch.generated_noise)
-            _update(state.generator_optimizer, generator_loss(fooled))
+            update(state.generator_optimizer, generator_loss(fooled))
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
     return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
@@ -206,23 +227,6 @@ def _ladder_costs(
 
 def _detached(costs: LadderCosts) -> LadderCosts:
     return LadderCosts(*(cost.detach() for cost in costs))
-
-
-def _update(optimizer: Optimizer, loss: Tensor) -> None:
-    """Step down the gradient of `loss` `[replicas]`; the sum keeps each replica's gradient its own."""
-    optimizer.zero_grad()
-    loss.sum().backward()
-    optimizer.step()
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let gradient pass through `module` without computing that of its parameters."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
 
 
 class Rates(NamedTuple):
@@ -332,8 +336,10 @@ class Progress(NamedTuple):
     costs: StepCosts
 
 
-def adversarial_steps(settings: LadderSettings) -> int:
-    """Return for how many steps, from the first on, a generator trains beside the ladder."""
+def adversarial_steps(settings: LadderSettings | GANSettings) -> int:
+    """Return for how many steps, from the first on, a generator trains beside the ladder; of a GAN, to a margin."""
+    if isinstance(settings, GANSettings):
+        return settings.margin_steps
     return settings.adversarial_steps if isinstance(settings, EBGANLadderSettings) else 0
 
 
@@ -344,10 +350,9 @@ def train(
     functions: Functions,
     yield_every_steps: int | None = None,
 ) -> Iterator[Progress]:
-    """Train from `state.step` to the end; the caller may stop whenever it is given progress.
+    """Train from `state.step` to the end, yielding as `stepping.stepped` does.
 
-    On a CPU it yields after every step. On a GPU, where steps are only handed over here, it yields once for a
-    window of them, and at multiples of `yield_every_steps`. Settings of several replicas agree in numbers of steps.
+    Settings of several replicas agree in numbers of steps.
     """
     device = batches.step.device
     stepper = Stepper(state, batches, settings, functions)
@@ -355,13 +360,7 @@ def train(
     n_adversarial = adversarial_steps(first_settings)
     for first, end in ((0, n_adversarial), (n_adversarial, first_settings.n_steps)):
         adversarial = first < n_adversarial
-        step = captured(partial(stepper.step, adversarial), device)
-        while state.step < end:
-            start, window_end = state.step, min(state.step + WINDOW_STEPS, end)
-            stepper.seek(start)
-            for state.step in range(start + 1, window_end + 1):
-                costs = step()
-                at_multiple = yield_every_steps is not None and state.step % yield_every_steps == 0
-                if device.type == "cpu" or at_multiple or state.step == window_end:
-                    rates = rates_at(first_settings, state.step - 1)
-                    yield Progress(state.step, rates.learning_rate, rates.margin if adversarial else None, costs)
+        step = partial(stepper.step, adversarial)
+        for costs in stepped(state, step, stepper.seek, end, device, yield_every_steps):
+            rates = rates_at(first_settings, state.step - 1)
+            yield Progress(state.step, rates.learning_rate, rates.margin if adversarial else None, costs)

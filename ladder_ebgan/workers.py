@@ -33,11 +33,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.errors import MachineError
 from ladder_ebgan.group import GroupEvent, Stepped
 from ladder_ebgan.machine import Resolved, apply
-from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, RunFolder
 from ladder_ebgan.trainer import Trainer
@@ -57,7 +57,7 @@ class Work:
 
     path: Path
     record: dict[str, Any]
-    recipe: Recipe
+    recipe: AnyRecipe
     dataset: Dataset
     resolved: Resolved
 
@@ -185,7 +185,7 @@ class Pool:
 
 @contextmanager
 def worker_pool(
-    folder: RunFolder, recipe: Recipe, dataset: Dataset, resolved: Resolved, n_processes: int
+    folder: RunFolder, recipe: AnyRecipe, dataset: Dataset, resolved: Resolved, n_processes: int
 ) -> Iterator[Pool]:
     """Start workers, wait until they are ready, and end them on the way out.
 

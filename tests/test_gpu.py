@@ -13,7 +13,7 @@ from group_run import CPU, Run, reported
 from torch import Tensor
 from torch.testing import assert_close
 
-from ladder_ebgan import training
+from ladder_ebgan import stepping, training
 from ladder_ebgan.batches import NormalStream
 from ladder_ebgan.capture import WARM_UP_STEPS, CapturedStep, captured
 from ladder_ebgan.costs import Functions, ladder_costs
@@ -46,7 +46,7 @@ TWENTY_STEPS = (
 @pytest.fixture
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """A function after whose call steps are no longer captured."""
-    return lambda: monkeypatch.setattr(training, "captured", lambda step, device: step)
+    return lambda: monkeypatch.setattr(stepping, "captured", lambda step, device: step)
 
 
 def run_of(

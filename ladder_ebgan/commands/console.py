@@ -14,25 +14,14 @@ from ladder_ebgan.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ladder_ebgan.report.table import Table
+    from ladder_ebgan.report.outputs import AnyTable
 
 
-def print_table(table: "Table", layout: str) -> None:
+def print_table(table: "AnyTable", layout: str) -> None:
     """Print a table on stdout; in colour only as text on a terminal."""
-    from ladder_ebgan.report import table_formats as writers
-    from ladder_ebgan.report.latex import table_latex
+    from ladder_ebgan.report.outputs import table_in
 
-    if layout == "text":
-        text = writers.table_text(table, color=in_color())
-    else:
-        write = {
-            "markdown": writers.table_markdown,
-            "latex": table_latex,
-            "csv": writers.table_csv,
-            "json": writers.table_json,
-        }
-        text = write[layout](table)
-    click.echo(text, nl=False, color=True)
+    click.echo(table_in(table, layout, in_color()), nl=False, color=True)
 
 
 def write_output(path: Path, content: bytes) -> None:

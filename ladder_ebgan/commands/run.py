@@ -25,6 +25,7 @@ from ladder_ebgan.commands.options import (
 from ladder_ebgan.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
+    from ladder_ebgan.any_recipe import AnyRecipe
     from ladder_ebgan.experiment import Request
 
 
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     envvar="LADDER_EBGAN_RUN_MODEL",
     multiple=True,
     metavar="NAME",
-    help="ladder, ladder-matched, ebgan-ladder, or a variant in the recipe. Repeatable.  "
-    "[default: ladder and ebgan-ladder, of a table ladder; or all variants, with what they are of]",
+    help="ladder, ladder-matched, ebgan-ladder; gan, ebgan of a recipe without labels; or a variant in the recipe. "
+    "Repeatable.  [default: ladder and ebgan-ladder, of a table ladder; or all variants, with what they are of]",
 )
 @recipe_options("RUN", default=None)
 @data_option("a folder of IDX files, an .npz file, or a table: a CSV or Parquet file")
@@ -179,22 +180,26 @@ def request_of(
     **rest: Any,
 ) -> "Request":
     """Return what the options of `run` ask for."""
+    from ladder_ebgan.any_recipe import load_any_recipe
     from ladder_ebgan.data import default_budget
     from ladder_ebgan.data.table_dataset import dataset_of_table
     from ladder_ebgan.experiment import Request
-    from ladder_ebgan.recipe import load_recipe
+    from ladder_ebgan.gan.recipe import GANRecipe
     from ladder_ebgan.sizing import AUTO, sized_recipe
 
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
     table = dataset_of_table(data, label_column, drop_column, test_data)
     name = recipe_name or ("table2" if table is None else AUTO)
+    recipe: AnyRecipe
     if table is not None and name == AUTO:
         recipe = sized_recipe(len(table.train_labels), table.n_features, default_budget(table), overrides)
         compared = recipe.compared if recipe.variants else ["ladder"]
     else:
-        recipe = load_recipe(name, overrides)
+        recipe = load_any_recipe(name, overrides)
         compared = recipe.compared
+    if labels and isinstance(recipe, GANRecipe):
+        raise UsageError(f"--labels: the recipe {name} is of GANs, which use no labels; leave the option out")
     budgets = [budget for group in labels for budget in group]
     budgets = budgets or (recipe.labels if table is None else [default_budget(table)])
     return Request(

@@ -41,7 +41,7 @@ def sample(
     latent_seed: int,
     output: Path,
 ) -> None:
-    """Draw images, or rows of a table, from the generator of a trained ebgan-ladder.
+    """Draw images from a trained generator, that of an ebgan-ladder, an ebgan, a gan; or rows of a table.
 
     MODEL is a run folder or a model file of its models/. A PNG file shows the images in a grid. An .npz file has
     them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. A CSV file has rows of a
@@ -55,9 +55,8 @@ def sample(
     candidates = [file for file in files if file.has_generator or model is not None] or files
     chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
 
-    from ladder_ebgan import sampling
+    from ladder_ebgan.any_model import sample_any
     from ladder_ebgan.machine import resolve_device
-    from ladder_ebgan.models import load
     from ladder_ebgan.report.figures.sheet import is_picture
     from ladder_ebgan.report.mosaic import mosaic_png
 
@@ -68,8 +67,7 @@ def sample(
         )
     if output.suffix == ".png" and not is_picture(chosen[0].metadata.image_shape):
         raise UsageError(f"--output {output}: the model's images cannot be shown; write an .npz file")
-    trained = load(chosen, resolve_device(device))
-    samples = sampling.sample(trained, n, latent_seed)
+    samples, trained = sample_any(chosen, resolve_device(device), n, latent_seed)
     if output.suffix == ".png":
         content = mosaic_png(samples.images)
     else:

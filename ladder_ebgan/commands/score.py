@@ -127,11 +127,10 @@ def _drawn(
     file: "ModelFile", device: "torch.device", n: int, latent_seed: int
 ) -> tuple[str, "NDArray[np.floating]"]:
     """Return what a model is, and images that its generator draws, `[n, 784]`."""
-    from ladder_ebgan import sampling
-    from ladder_ebgan.models import load
+    from ladder_ebgan.any_model import sample_any
 
-    trained = load([file], device)
-    return trained.description, sampling.sample(trained, n, latent_seed).images.reshape(n, -1)
+    samples, trained = sample_any([file], device, n, latent_seed)
+    return trained.description, samples.images.reshape(n, -1)
 
 
 def _read(path: Path, n: int) -> tuple[str, "NDArray[np.floating]"]:

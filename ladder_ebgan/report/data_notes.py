@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.experiment import Experiment, Request
-from ladder_ebgan.recipe import EBGANLadderSettings
+from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 
 
 def data_in_words(dataset: Dataset) -> str:
@@ -23,6 +23,7 @@ def data_in_words(dataset: Dataset) -> str:
 def chosen_settings(request: Request) -> str:
     """Return what was chosen for the size of a table."""
     recipe = request.recipe
+    assert isinstance(recipe, Recipe)
     hidden = ", ".join(map(str, recipe.network.hidden_sizes))
     return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all of them in run.json"
 

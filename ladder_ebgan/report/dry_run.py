@@ -94,7 +94,7 @@ def _facts(plan: DryRun) -> dict[str, str]:
         "data": data_in_words(dataset),
         "recipe": request.recipe_name + (", with changed settings" if request.overrides else ""),
         **({"settings": chosen_settings(request)} if request.recipe_name == AUTO else {}),
-        "labels": ", ".join(map(str, request.labels)),
+        "labels": ", ".join(str(labels or "none") for labels in request.labels),
         "seeds": seed_list(request.seeds),
         "device": f"{resolved.device_name} ({resolved.precision}, {'' if resolved.compiled else 'not '}compiled)",
         "processes": f"{division(resolved.n_processes, resolved.n_threads)}, "

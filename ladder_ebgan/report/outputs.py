@@ -9,15 +9,19 @@ from typing import Any
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.overrides import apply_changes
-from ladder_ebgan.recipe import section_name
+from ladder_ebgan.recipe import GAN_MODELS, section_name
+from ladder_ebgan.report.gan_table import GANTable, build_gan_table, gan_table_in
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.seeds import seeds_phrase
 from ladder_ebgan.report.table import Table, build_table, join_tables
-from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown
+from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
+from ladder_ebgan.results import Result
 from ladder_ebgan.runs import RunFolder, read_record
 
+AnyTable = Table | GANTable
 
-def table_of(paths: Sequence[Path]) -> Table:
+
+def table_of(paths: Sequence[Path]) -> AnyTable:
     """Return the table of one or more run folders.
 
     Raises:
@@ -32,14 +36,34 @@ def table_of(paths: Sequence[Path]) -> Table:
                 f"{path} is a run on {other['name']}, {paths[0]} one on {data[0]['name']} with other images: "
                 "only runs on the same data can share a table"
             )
+    if len({of_gans(folder.record) for folder in folders}) > 1:
+        raise UsageError("one run is of classifiers and another of GANs without labels: make a table of each")
     groups = _groups(folders)
-    n_test = _n_test(folders)
-    tables = [_table(group, n_test) for group in groups]
-    if len(tables) == 1:
-        return tables[0]
-    return join_tables(
-        [replace(t, notes=(*_training_notes(group), *t.notes)) for t, group in zip(tables, groups, strict=True)]
-    )
+    if len(groups) == 1:
+        return _table(folders, _n_test(folders))
+    if of_gans(folders[0].record):
+        return _joined_gans(groups)
+    tables = []
+    for group in groups:
+        table = _table(group, _n_test(folders))
+        assert isinstance(table, Table)
+        tables.append(replace(table, notes=(*_training_notes(group), *table.notes)))
+    return join_tables(tables)
+
+
+def _joined_gans(groups: Sequence[Sequence[RunFolder]]) -> GANTable:
+    """Return one table of GANs whose recipes train a model differently: its names have those of the recipes."""
+    results: list[Result] = []
+    variants: dict[str, str] = {}
+    recipes: list[str] = []
+    for group in groups:
+        recipe = ", ".join(_recipes(group))
+        recipes.append(recipe)
+        for folder in group:
+            results += [replace(each, model=f"{each.model} ({recipe})") for each in folder.results()]
+            of = variants_of([folder.record])
+            variants |= {f"{name} ({recipe})": f"{base} ({recipe})" for name, base in of.items()}
+    return build_gan_table(results, groups[0][0].record["identity"]["data"]["name"], recipes, variants)
 
 
 def _training_notes(folders: Sequence[RunFolder]) -> list[str]:
@@ -96,17 +120,20 @@ def _n_test(folders: Sequence[RunFolder]) -> int | None:
     return next((folder.record["n_test"] for folder in folders if "n_test" in folder.record), None)
 
 
-def _table(folders: Sequence[RunFolder], n_test: int | None) -> Table:
+def of_gans(record: dict[str, Any]) -> bool:
+    """Return whether a run is of GANs without labels."""
+    return not record["identity"].get("recipe", {}).keys().isdisjoint(GAN_MODELS)
+
+
+def _table(folders: Sequence[RunFolder], n_test: int | None) -> AnyTable:
     """Return the table of folders of the same data whose models can be compared."""
     records = [folder.record for folder in folders]
-    return build_table(
-        [result for folder in folders for result in folder.results()],
-        dataset_name=records[0]["identity"]["data"]["name"],
-        n_test=n_test,
-        recipes=_recipes(folders),
-        variants=variants_of(records),
-        examples="rows" if records[0].get("columns") else "images",
-    )
+    results = [result for folder in folders for result in folder.results()]
+    name, recipes, variants = records[0]["identity"]["data"]["name"], _recipes(folders), variants_of(records)
+    if of_gans(records[0]):
+        return build_gan_table(results, name, recipes, variants)
+    examples = "rows" if records[0].get("columns") else "images"
+    return build_table(results, name, n_test, recipes, variants, examples)
 
 
 def _recipes(folders: Sequence[RunFolder]) -> list[str]:
@@ -132,7 +159,7 @@ def _settings(folder: RunFolder, model: str) -> dict[str, Any]:
     training = {key: value for key, value in recipe["training"].items() if key != "curve_every_steps"}
     return {
         "precision": identity["precision"],
-        "network": recipe["network"],
+        "network": recipe.get("network"),
         "training": training,
         section_name(of): trained_section(recipe, model),
         **({} if of == model else {"of": of}),
@@ -155,14 +182,17 @@ def trained_section(recipe: dict[str, Any], model: str) -> Any:
     return varied
 
 
-def write_tables(folder: RunFolder) -> Table:
+def write_tables(folder: RunFolder) -> AnyTable:
     """Write the table of a run folder in all its formats, and return it."""
     table = _table([folder], _n_test([folder]))
-    for suffix, text in (
-        ("json", table_json(table)),
-        ("md", table_markdown(table)),
-        ("csv", table_csv(table)),
-        ("tex", table_latex(table)),
-    ):
-        write_atomically(folder.path / f"table.{suffix}", text.encode())
+    for suffix, layout in (("json", "json"), ("md", "markdown"), ("csv", "csv"), ("tex", "latex")):
+        write_atomically(folder.path / f"table.{suffix}", table_in(table, layout).encode())
     return table
+
+
+def table_in(table: AnyTable, layout: str, color: bool = False) -> str:
+    """Return a table as text, markdown, latex, csv or json; only text may have colours."""
+    if isinstance(table, GANTable):
+        return gan_table_in(table, layout, color)
+    writers = {"markdown": table_markdown, "latex": table_latex, "csv": table_csv, "json": table_json}
+    return table_text(table, color=color) if layout == "text" else writers[layout](table)

@@ -11,14 +11,16 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.planning import finished_replicas
-from ladder_ebgan.recipe import load_recipe, recipe_toml
+from ladder_ebgan.recipe import Recipe, recipe_toml
 from ladder_ebgan.recipe_files import recipe_names
 from ladder_ebgan.report.figures.of_run import figures_are_current
+from ladder_ebgan.report.gan_table import GANTable, comparison_line, gan_cells, gan_footnotes
 from ladder_ebgan.report.outputs import table_of, trained_section, variants_of
 from ladder_ebgan.report.page_figures import page_figures
-from ladder_ebgan.report.table import MISSING, Comparison, model_order
+from ladder_ebgan.report.table import MISSING, Comparison, Table, model_order
 from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Replica, RunFolder, read_record
@@ -89,19 +91,13 @@ def contents(folder: RunFolder) -> dict[str, Any]:
     return {
         "record": record,
         "models": models,
-        "labels": sorted({replica.labels for replica in replicas}),
+        "labels": sorted({replica.labels for replica in replicas} - {0}),
         "seeds": sorted({replica.seed for replica in replicas}),
         "n_replicas": sum(len(group.replicas) for group in folder.groups),
         "n_finished": len(results),
         "table": table,
-        **dict(zip(("columns", "reported", "ours"), cell_grid(table), strict=True)),
         "papers": PAPERS,
-        "comparisons": [
-            (verdict(comparison), line.removeprefix(f"{comparison.labels} labels: "))
-            for comparison, line in zip(table.comparisons, comparison_lines(table), strict=True)
-        ],
-        "corrected": any(comparison.p_paired_t_holm is not None for comparison in table.comparisons),
-        "footnotes": footnotes(table),
+        **(gan_contents(table) if isinstance(table, GANTable) else classifier_contents(table)),
         "unfinished": list(unfinished(folder)),
         "figures": page_figures(folder.path / "figures", table.examples),
         "figures_are_current": figures_are_current(folder),
@@ -111,6 +107,33 @@ def contents(folder: RunFolder) -> dict[str, Any]:
         "commands": run_commands(record),
         "output": output(record["starts"][-1], table.dataset_name),
         "data": option(record["starts"][-1], "--data") or table.dataset_name,
+    }
+
+
+def classifier_contents(table: Table) -> dict[str, Any]:
+    """Return what the template shows of a table of classifiers."""
+    return {
+        **dict(zip(("columns", "reported", "ours"), cell_grid(table), strict=True)),
+        "comparisons": [
+            (verdict(comparison), line.removeprefix(f"{comparison.labels} labels: "))
+            for comparison, line in zip(table.comparisons, comparison_lines(table), strict=True)
+        ],
+        "corrected": any(comparison.p_paired_t_holm is not None for comparison in table.comparisons),
+        "footnotes": footnotes(table),
+        "n_test": table.n_test,
+        "outcome": "Test error in %",
+    }
+
+
+def gan_contents(table: GANTable) -> dict[str, Any]:
+    """Return what the template shows of a table of GANs, which have no labels."""
+    header, rows = gan_cells(table)
+    return {
+        **{"columns": header[1:], "reported": [], "ours": rows, "corrected": False},
+        "comparisons": [(f"{each.model}.", comparison_line(each)) for each in table.comparisons],
+        "footnotes": gan_footnotes(table),
+        "n_test": None,
+        "outcome": "Modified inception score",
     }
 
 
@@ -151,14 +174,18 @@ def unfinished(folder: RunFolder) -> Iterator[Unfinished]:
 def _named(replicas: Iterable[Replica]) -> str:
     by_labels = groupby(sorted(replicas), lambda replica: replica.labels)
     return "; ".join(
-        f"{labels} labels: seed {', '.join(str(replica.seed) for replica in those)}" for labels, those in by_labels
+        f"{f'{labels} labels: ' if labels else ''}seed {', '.join(str(replica.seed) for replica in those)}"
+        for labels, those in by_labels
     )
 
 
 def every_seed(
     results: Iterable[Result], models: Sequence[str], replicas: Iterable[Replica]
 ) -> Iterator[tuple[Replica, list[str]]]:
-    """Yield each replica with the test errors of the models, in percent, or what became of its training."""
+    """Yield each replica with the test errors of the models, in percent, or what became of its training.
+
+    Of GANs it has the modified inception scores.
+    """
     by_name = {(result.model, result.labels, result.seed): result for result in results}
     for replica in replicas:
         yield replica, [_outcome(by_name.get((model, *replica))) for model in models]
@@ -167,22 +194,26 @@ def every_seed(
 def _outcome(result: Result | None) -> str:
     if result is None:
         return MISSING
-    if result.test_error_percent is not None:
-        return f"{result.test_error_percent:.2f}"
+    number = result.modified_inception_score if result.test_error_percent is None else result.test_error_percent
+    if number is not None:
+        return f"{number:.2f}"
+    if result.status == "ok":
+        return "done"
     return "diverged" + ("" if result.diverged_step is None else f" at step {result.diverged_step:,}")
 
 
 def recipe_lines(record: dict[str, Any], replicas: Sequence[Replica]) -> Iterator[RecipeLine]:
     """Yield the lines of the run's recipe, complete with its budgets and seeds, beside the packaged recipe's."""
-    asked = {
-        "labels": sorted({replica.labels for replica in replicas}),
-        "n_seeds": len({replica.seed for replica in replicas}),
-    }
+    budgets = sorted({replica.labels for replica in replicas})
+    asked: dict[str, Any] = {} if budgets == [0] else {"labels": budgets}
+    asked["n_seeds"] = len({replica.seed for replica in replicas})
     packaged: dict[str, str] = {}
     name = record["starts"][0]["recipe_name"]
     if name in recipe_names():
-        recipe = load_recipe(name)
-        tables = {"labels": recipe.labels, "n_seeds": recipe.n_seeds, **recipe.identity()}
+        recipe = load_any_recipe(name)
+        tables = {"n_seeds": recipe.n_seeds, **recipe.identity()}
+        if isinstance(recipe, Recipe):
+            tables["labels"] = recipe.labels
         packaged = {key: value for key, value, _ in _keyed(recipe_toml(tables))}
     for key, value, line in _keyed(recipe_toml({**asked, **record["identity"]["recipe"]})):
         other = packaged.get(key, value)

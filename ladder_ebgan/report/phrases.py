@@ -1,6 +1,6 @@
 """How the events and numbers of a run are said, wherever they are shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted
@@ -27,15 +27,29 @@ def started_line(event: GroupStarted) -> str:
 
 def result_line(result: Result) -> str:
     """Say what a replica has come to."""
-    error = result.test_error_percent
-    came_to = f"test error {error:.2f} %" if error is not None else f"diverged at step {result.diverged_step}"
-    return f"  {result.model}, {result.labels} labels, seed {result.seed}: {came_to}"
+    return f"  {result.model}{_labels([result.labels])}, seed {result.seed}: {outcome(result)}"
+
+
+def outcome(result: Result) -> str:
+    """Say in words what a replica has come to."""
+    if result.status == "diverged":
+        return f"diverged at step {result.diverged_step}"
+    if result.test_error_percent is not None:
+        return f"test error {result.test_error_percent:.2f} %"
+    score = result.modified_inception_score
+    return "done" if score is None else f"modified inception score {score:.2f}"
+
+
+def _labels(budgets: Iterable[int]) -> str:
+    """Say with how many labels, behind a comma; nothing where there are none."""
+    listed = ", ".join(str(labels) for labels in sorted(set(budgets)) if labels)
+    return f", {listed} labels" if listed else ""
 
 
 def curve_line(points: list[CurvePoint]) -> str:
     """Say what the points of one model and budget at one step have in the mean."""
     first, errors = points[0], [p.unlabeled_error_percent for p in points if p.unlabeled_error_percent is not None]
-    which = f"{first.model}, {first.labels} labels, {seeds_phrase(point.seed for point in points)}"
+    which = f"{first.model}{_labels([first.labels])}, {seeds_phrase(point.seed for point in points)}"
     error = sum(errors) / len(errors) if errors else None
     phrases = cost_phrases(mean_costs(map(point_costs, points)), first.margin, error)
     return f"  {which}, step {first.step}: {', '.join(phrases)}"
@@ -70,5 +84,5 @@ def duration(seconds: float) -> str:
 
 def group_name(group: Group) -> str:
     """Say which replicas a group has."""
-    budgets = ", ".join(str(labels) for labels in sorted({replica.labels for replica in group.replicas}))
-    return f"{group.model}, {budgets} labels, {seeds_phrase(replica.seed for replica in group.replicas)}"
+    budgets = _labels(replica.labels for replica in group.replicas)
+    return f"{group.model}{budgets}, {seeds_phrase(replica.seed for replica in group.replicas)}"

@@ -96,7 +96,7 @@ def _row(tracker: Tracker, progress: GroupProgress, labels: int) -> Row:
     percentage = f"{100 * share_done:.0f} %"
     cells = [
         progress.group.model,
-        str(labels),
+        str(labels or ""),
         listed if len(listed) <= SEEDS_WIDTH else f"{len(seeds)} seeds",
         {TRAINING: percentage, STOPPED: f"{STOPPED} {percentage}"}.get(progress.status, progress.status),
         _left(tracker.seconds_left(progress)) if trains else "",
@@ -170,8 +170,9 @@ def _bar(share_done: float, width: int) -> Text:
 
 def _result_lines(results: list[tuple[tuple[str, int], list[Result]]], width: int) -> list[Text]:
     """Return a header, and of each model and budget mean and deviation and as many of its seeds as fit."""
-    cells = [("model", "labels", "test error %")]
-    cells += [(model, str(labels), _mean_text(cell)) for (model, labels), cell in results]
+    with_labels = any(labels for (_, labels), _ in results)
+    cells = [("model", "labels", "test error %") if with_labels else ("model", "", "modified inception score")]
+    cells += [(model, str(labels or ""), _mean_text(cell)) for (model, labels), cell in results]
     widths = [max(map(len, texts)) for texts in zip(*cells, strict=True)]
     room = width - sum(widths) - len(widths) * len(GAP)
     seeds = ["by seed" if room > 0 else "", *(_seeds_text(cell, room) for _, cell in results)]
@@ -183,23 +184,30 @@ def _result_lines(results: list[tuple[tuple[str, int], list[Result]]], width: in
 
 
 def _mean_text(cell: list[Result]) -> str:
-    errors = [result.test_error_percent for result in cell if result.test_error_percent is not None]
-    if not errors:
+    numbers = [number for number in map(_outcome, cell) if number is not None]
+    if not numbers:
         return "none"
-    deviation = standard_deviation(errors)
-    return f"{mean(errors):.2f}{'' if deviation is None else f' ± {deviation:.2f}'} ({len(errors)})"
+    deviation = standard_deviation(numbers)
+    return f"{mean(numbers):.2f}{'' if deviation is None else f' ± {deviation:.2f}'} ({len(numbers)})"
+
+
+def _outcome(result: Result) -> float | None:
+    """Return the test error, or of a GAN the score of its images."""
+    return result.modified_inception_score if result.test_error_percent is None else result.test_error_percent
 
 
 def _seeds_text(cell: list[Result], room: int) -> str:
     """Return the error of each seed, or of the last ones that fit, behind an ellipsis."""
-    entries = [
-        f"{result.seed}: diverged at step {result.diverged_step}"
-        if result.test_error_percent is None
-        else f"{result.seed}: {result.test_error_percent:.2f}"
-        for result in sorted(cell, key=lambda result: result.seed)
-    ]
+    entries = [f"{result.seed}: {_outcome_text(result)}" for result in sorted(cell, key=lambda result: result.seed)]
     texts = [GAP.join(["…"] * (start > 0) + entries[start:]) for start in range(len(entries))]
     return next((text for text in texts if len(text) <= room), "")
+
+
+def _outcome_text(result: Result) -> str:
+    number = _outcome(result)
+    if number is not None:
+        return f"{number:.2f}"
+    return "done" if result.status == "ok" else f"diverged at step {result.diverged_step}"
 
 
 def _footer(tracker: Tracker, stop_reason: str | None) -> str:

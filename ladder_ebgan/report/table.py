@@ -23,7 +23,13 @@ from ladder_ebgan.statistics import (
     standard_deviation,
 )
 
-MODELS = ("ladder", "ladder-matched", "ebgan-ladder")  # the order of rows; variants and any other model come after
+MODELS = (
+    "ladder",
+    "ladder-matched",
+    "ebgan-ladder",
+    "gan",
+    "ebgan",
+)  # the order of rows; variants and any other model come after
 MISSING = "–"
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from ladder_ebgan.experiment import Experiment, Stopped
+from ladder_ebgan.gan.training import GANCosts
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
 from ladder_ebgan.planning import total_seconds
 from ladder_ebgan.results import CurvePoint, Result
@@ -204,14 +205,20 @@ class Tracker:
             self.results.setdefault((result.model, result.labels), []).append(result)
 
 
-def _read(costs: StepCosts) -> list[Costs | None]:
+def _read(costs: StepCosts | GANCosts) -> list[Costs | None]:
     """Return the costs of each replica, None where one is not finite: one transfer from the device."""
-    ladder, columns = costs.ladder, [costs.ladder.total, costs.ladder.classification, costs.ladder.denoising]
-    if costs.energy_generated is not None and costs.open_hinges is not None:
-        columns += [ladder.energy, costs.energy_generated, 100 * costs.open_hinges]
-    rows = torch.stack(columns, dim=1).tolist()
-    missing = [None] * (len(Costs._fields) + 1 - len(columns))
-    return [Costs(*row[1:], *missing) if all(map(math.isfinite, row)) else None for row in rows]
+    known = {name: cost for name, cost in zip(Costs._fields, costs.shown, strict=True) if cost is not None}
+    rows = torch.stack([costs.total, *known.values()], dim=1).tolist()
+    return [
+        _costs_of(dict(zip(known, row[1:], strict=True))) if all(map(math.isfinite, row)) else None for row in rows
+    ]
+
+
+def _costs_of(values: dict[str, float]) -> Costs:
+    """Return costs by their names; of the open hinges there is a share, and the others are None."""
+    costs = Costs(**dict.fromkeys(Costs._fields) | values)
+    share = costs.open_hinges_percent
+    return costs._replace(open_hinges_percent=None if share is None else 100 * share)
 
 
 def _mean(numbers: Iterable[float | None]) -> float | None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from ladder_ebgan.checking import Positive, first_problem
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import Positive, Recipe, Section, first_problem, load_recipe
+from ladder_ebgan.recipe import Recipe, Section, load_recipe
 from ladder_ebgan.recipe_files import space_text
 
 DIGITS = 4  # of a number that is proposed

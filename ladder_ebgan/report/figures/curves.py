@@ -75,7 +75,7 @@ def energies(points: Iterable[CurvePoint], path: Path, examples: str = "images")
     title = f"Energies of {' and '.join(models)}"
     figure, stacks = stacks_of_panels(title, len(budgets), 2 * len(models), 2.2, 2.3)
     for axes, labels in zip(stacks, budgets, strict=True):
-        axes[0].set_title(f"{labels} labels", fontsize=10)
+        axes[0].set_title(f"{labels} labels" if labels else "", fontsize=10)
         for number, model in enumerate(models):
             mine = [point for point in points if (point.labels, point.model) == (labels, model)]
             above, below = axes[2 * number : 2 * number + 2]

@@ -43,7 +43,8 @@ def _read(path: Path, n_labels: int, image_shape: Sequence[int], dataset: Datase
         arrays, _ = read_archive(path, ["labeled_indices", "probabilities", "generated_images"], WHAT_TO_DO)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}; {WHAT_TO_DO}") from error
-    for name in ("labeled_indices", "probabilities"):
+    needed = ("labeled_indices", "probabilities") if n_labels else ("generated_images",)
+    for name in needed:
         if name not in arrays and dataset is not None:  # without it they are not shown
             raise UsageError(f"{path} is damaged: it has no {name}; {WHAT_TO_DO}")
     wrong = [name for name, array in arrays.items() if not _fits(name, array, n_labels, image_shape, dataset)]

@@ -1,0 +1,115 @@
+"""A group of GANs without labels: its training, its learning curves, the images and networks that are kept."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ladder_ebgan.data import Dataset, load_dataset
+from ladder_ebgan.drawing import draw
+from ladder_ebgan.gan.engine import GANEngine
+from ladder_ebgan.gan.frame import unframed
+from ladder_ebgan.gan.models import gan_model_bytes
+from ladder_ebgan.gan.training import GANProgress, train_gan
+from ladder_ebgan.outcome import model_metadata, result_of, rounded
+from ladder_ebgan.quality import compare, describe, load_classifier
+from ladder_ebgan.quality.comparison import described_reference
+from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.runs import Group, RunFolder, replica_name
+
+KEPT_IMAGES = 100  # of each replica's generator
+SCORED_IMAGES = 10_000  # where they are digits
+
+
+class GANTask:
+    """The training of one group of GANs, and what is kept of it."""
+
+    def __init__(self, group: Group, engine: GANEngine) -> None:
+        self.group, self.engine = group, engine
+        self.settings = engine.recipe.settings(group.model)
+        self.n_steps = self.settings.n_steps
+        self.curve_every_steps = engine.recipe.training.curve_every_steps
+        self.seeds = [replica.seed for replica in group.replicas]
+        self.state = engine.initial_state(group.model, self.seeds)
+
+    def train(self) -> Iterator[GANProgress]:
+        """Train from the state's step to the end."""
+        engine = self.engine
+        batches = engine.batches(self.group.model, self.state, self.seeds)
+        return train_gan(self.state, batches, self.settings, engine.functions, self.curve_every_steps)
+
+    def curve_points(self, progress: GANProgress) -> list[CurvePoint]:
+        """Return points of the learning curves, one a replica; costs are those of this step's minibatch."""
+        costs = progress.costs
+        open_percent = None if costs.open_hinges is None else 100 * costs.open_hinges
+        columns = [costs.classification, costs.energy_real, costs.energy_generated, open_percent]
+        values = [[None] * len(self.seeds) if column is None else rounded(column) for column in columns]
+        return [
+            CurvePoint(
+                model=self.group.model,
+                labels=replica.labels,
+                seed=replica.seed,
+                step=progress.step,
+                learning_rate=progress.learning_rate,
+                margin=progress.margin,
+                classification_cost=values[0][r],
+                denoising_cost=None,
+                unlabeled_error_percent=None,
+                energy_real=values[1][r],
+                energy_generated=values[2][r],
+                open_hinges_percent=values[3][r],
+            )
+            for r, replica in enumerate(self.group.replicas)
+        ]
+
+    def finish(self, folder: RunFolder) -> list[Result]:
+        """Draw images, score them if they are digits, and store some of them and the networks."""
+        scores = Scores(self.engine.dataset, self.engine.resolved.device)
+        images = self._images(SCORED_IMAGES if scores.apply else KEPT_IMAGES)
+        failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
+        kept = np.asarray((255 * images[:, :KEPT_IMAGES].clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
+        results = []
+        for r, replica in enumerate(self.group.replicas):
+            diverged = failed[r] or int(self.state.diverged_step[r]) >= 0
+            values = {} if diverged else scores.of(images[r])
+            result = result_of(self.group, r, self.state, self.engine.resolved, failed[r], values)
+            results.append(result)
+            if result.status == "diverged":
+                continue
+            name = replica_name(self.group.model, *replica)
+            folder.save_predictions(name, {"generated_images": kept[r]})
+            metadata = model_metadata(folder.record["identity"], self.group.model, replica, self.engine.dataset)
+            folder.save_model(name, gan_model_bytes(self.state, r, metadata))
+        return results
+
+    def _images(self, n: int) -> Tensor:
+        """Return the first n images of each replica `[replicas, n, features]`, in [0, 1], without their padding."""
+        drawn = draw(self.state.generator, self.seeds, n, self.engine.recipe.training.batch_size)
+        return unframed(drawn, self.engine.dataset.image_shape, self.settings.padding)
+
+
+class Scores:
+    """Scores of generated images, for digits like MNIST's: the classifier that scores them knows no others."""
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        mnist = load_dataset("mnist") if dataset.image_shape == (28, 28) else None
+        self.apply = mnist is not None and mnist.fingerprint == dataset.fingerprint
+        if mnist is not None and self.apply:
+            self.classifier = load_classifier(device)
+            self.reference = described_reference(mnist, self.classifier)
+
+    def of(self, images: Tensor) -> dict[str, Any]:
+        """Return the scores of images `[n, features]`, by the columns of `Result`; none for other images."""
+        if not self.apply:
+            return {}
+        quality = compare(describe(images.clamp(0, 1), self.classifier), self.reference)
+        return {
+            "modified_inception_score": quality.modified_inception_score,
+            "inception_score": quality.inception_score,
+            "generated_precision": quality.precision,
+            "generated_recall": quality.recall,
+            "n_modes": quality.n_modes,
+            "class_kl": quality.class_kl,
+        }
