@@ -219,7 +219,7 @@ def test_predict_and_sample_take_the_file_of_an_estimator(ebgan: EBGANLadderClas
     ebgan.save(path)
     np.savez(rows, x=X, y=np.arange(40) % 3)
     lines = tiny.done("predict", str(path), str(rows)).stdout.splitlines()
-    assert lines[0] == "image,label,probability,energy,true_label,probability_0,probability_1,probability_2"
+    assert lines[0] == "row,label,probability,energy,true_label,probability_0,probability_1,probability_2"
     cells = np.array([line.split(",") for line in lines[1:]], dtype=float)
     assert_array_equal(cells[:, 1], ebgan.predict(X))
     assert_allclose(cells[:, 5:], ebgan.predict_proba(X), rtol=1e-4, atol=1e-6)

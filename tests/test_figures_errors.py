@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,14 @@ def test_mean_and_interval_are_shown(drawn: list[Figure], tmp_path: Path) -> Non
     (bar,) = container.lines[2]
     low, high = bar.get_segments()[0][:, 1]
     assert (low, high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+
+
+def test_the_interval_is_wider_where_seeds_share_rows(drawn: list[Figure], tmp_path: Path) -> None:
+    """As above, with the variance (1/3 + 25/100) instead of 1/3: 2.484138 sqrt(7/4)."""
+    rows = [replace(result("ladder", 100, seed, seed + 1.0), n_test=25) for seed in range(3)]
+    error_by_seed(rows, tmp_path / "errors")
+    (bar,) = drawn[0].axes[0].containers[0].lines[2]
+    assert bar.get_segments()[0][1, 1] == pytest.approx(2 + 2.484138 * 1.75**0.5, abs=1e-5)
 
 
 def test_two_seeds_have_a_mean_without_interval(drawn: list[Figure], tmp_path: Path) -> None:

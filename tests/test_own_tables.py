@@ -14,9 +14,12 @@ from pyarrow import parquet
 from refusals import refused
 
 from ladder_ebgan import LadderClassifier
+from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.data import load_table, subset_order
 from ladder_ebgan.estimators.trained import TrainedEstimator
+from ladder_ebgan.experiment import open_experiment
 from ladder_ebgan.model_files import find_models
+from ladder_ebgan.report.announcement import what_to_do_if_long
 
 N, N_LABELED = 40, 20
 NAMES = ("length", "year")
@@ -282,6 +285,14 @@ def test_a_dry_run_says_what_was_chosen(tmp_path: Path) -> None:
         *("auto", ["ladder"], [16]),
         [0, 1, 2, 3, 4],
     )
+
+
+def test_a_long_run_is_told_what_a_table_can_do_without(tmp_path: Path) -> None:
+    options = command(trees(tmp_path / "trees.csv"), tmp_path / "planned")
+    with open_experiment(request_of(**tiny.parameters_of_run(*options[1:])), dry_run=True) as opened:
+        (line,) = what_to_do_if_long(opened, 1000)
+    assert line.endswith("fewer --seeds.")
+    assert "demo" not in line
 
 
 def test_what_is_given_is_taken(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import trained
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.errors import UsageError
 from ladder_ebgan.evaluation import clean_energies
 from ladder_ebgan.model_files import choose, find_models
 from ladder_ebgan.models import TrainedModel, load
 from ladder_ebgan.prediction import Predictions, predict
+from ladder_ebgan.scaling import Scaling
 
 DIGITS = load_dataset("digits")
 
@@ -101,3 +104,11 @@ def test_a_gpu_predicts_the_same(tmp_path: Path) -> None:
     gpu = predict(load(choose(find_models(run), run, seeds="all"), torch.device("cuda")), pixels)
     assert_allclose(gpu.of_models, cpu.of_models, rtol=1e-4, atol=1e-6)
     assert_allclose(gpu.energies_of_models, cpu.energies_of_models, rtol=1e-3)
+
+
+def test_rows_that_are_infinite_once_they_are_scaled_are_refused(tmp_path: Path) -> None:
+    run = trained.run_folder(tmp_path / "run", ("ladder", 9, 0))
+    model = replace(model_of(run, "ladder"), scaling=Scaling(np.zeros(8), np.full(8, 1e-30)))
+    assert np.isfinite(predict(model, np.full((1, 8), 1e-30)).probabilities).all()
+    with pytest.raises(UsageError, match=r"^rows lie so far from those of the training that 32-bit numbers do not"):
+        predict(model, np.full((1, 8), 1e9))

@@ -61,7 +61,9 @@ def _draw_errors(axes: "Axes", by_model: dict[str, list[Result]], models: Sequen
         for seed, error in errors.items():
             joined.setdefault(seed, []).append((place, error))
         side = -0.2 if place == 0 and len(present) > 1 else 0.2  # outside, where no lines run
-        _draw_model(axes, place, list(errors.values()), side, style_of(model, models))
+        own = by_model[model][0]  # of all seeds the same number of labels, and of test rows if they are their own
+        overlap = (own.n_test or 0) / own.labels  # as `compare_paired` takes it
+        _draw_model(axes, place, list(errors.values()), side, style_of(model, models), overlap)
         n_diverged = len(of_seed) - len(errors)
         seeds = counted(len(errors), "seed")
         tick_labels.append(f"{model}\n{seeds}" + (f"\n{n_diverged} diverged" if n_diverged else ""))
@@ -71,12 +73,14 @@ def _draw_errors(axes: "Axes", by_model: dict[str, list[Result]], models: Sequen
     axes.set_xlim(-0.5, len(present) - 0.5)
 
 
-def _draw_model(axes: "Axes", place: int, errors: Sequence[float], side: float, style: Style) -> None:
+def _draw_model(
+    axes: "Axes", place: int, errors: Sequence[float], side: float, style: Style, overlap: float
+) -> None:
     color, marker, _ = style
     axes.plot([place] * len(errors), errors, marker, color=color, markersize=5, alpha=0.7, markeredgewidth=0)
     if len(errors) < 2:  # a single seed is its own mean
         return
-    centre, interval = mean(errors), t_interval(errors)
+    centre, interval = mean(errors), t_interval(errors, overlap=overlap)
     spread = None if interval is None else [[centre - interval[0]], [interval[1] - centre]]
     axes.errorbar(
         [place + side],
