@@ -193,7 +193,7 @@ def test_one_replica_diverges_and_the_others_finish(tmp_path: Path, monkeypatch:
 
 def test_weights_that_the_last_step_broke_are_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All costs were finite, but the evaluation after the last step is not."""
-    monkeypatch.setattr("ladder_ebgan.group.error_percent", lambda *_: torch.tensor([float("nan"), 50.0]))
+    monkeypatch.setattr("ladder_ebgan.ladder_task.error_percent", lambda *_: torch.tensor([float("nan"), 50.0]))
     outcome = tiny.invoke(*tiny.arguments(tmp_path / "run", "--model", "ladder", "--quiet"))
     assert outcome.code == 1
     assert "is left out (seed 0 at step 20)" in outcome.stdout
