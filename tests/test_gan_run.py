@@ -11,7 +11,10 @@ import pytest
 import tiny
 from safetensors.torch import load_file, save_file
 
+from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.commands.run import request_of
+from ladder_ebgan.data import load_dataset
+from ladder_ebgan.disk import replica_bytes
 from ladder_ebgan.experiment import Stopped, open_experiment
 
 SETTINGS = {
@@ -306,3 +309,16 @@ def test_digits_are_scored(tmp_path: Path) -> None:
     assert 1 <= int(result["n_modes"]) <= 10
     (row,) = json.loads((tmp_path / "run" / "table.json").read_text())["rows"]
     assert row["scores"]["modified_inception_score"]["values"] == [score]
+
+
+def test_a_checkpoint_has_the_moments_of_adam_and_none_of_sgd() -> None:
+    """Twelve bytes a parameter, or four; those of figure 4 (b) are counted by hand."""
+    digits = load_dataset("digits")
+    sgd, adam = (load_any_recipe(name) for name in ("figure4-gan", "figure4-ebgan"))
+    of_gan, of_ebgan = replica_bytes(sgd, "gan", 0, digits), replica_bytes(adam, "ebgan", 0, digits)
+    assert of_gan.checkpoint == of_gan.model
+    assert of_ebgan.checkpoint == 3 * of_ebgan.model
+    pixels = 12 * 12
+    discriminator = pixels * 1024 + 1024 + 1024 * pixels + pixels
+    generator = 100 * 800 + 800 + 3 * (800 * 800 + 800) + 800 * pixels + pixels
+    assert of_ebgan.model == 4 * (discriminator + generator)
