@@ -199,7 +199,7 @@ def test_weights_that_the_last_step_broke_are_diverged(tmp_path: Path, monkeypat
         of_curve = len(probabilities) == 2  # both seeds, where the test is of one after the other
         return torch.tensor([50.0, 50.0] if of_curve else [next(of_test)])
 
-    monkeypatch.setattr("ladder_ebgan.group.error_percent", error_percent)
+    monkeypatch.setattr("ladder_ebgan.ladder_task.error_percent", error_percent)
     outcome = tiny.invoke(*tiny.arguments(tmp_path / "run", "--model", "ladder", "--quiet"))
     assert outcome.code == 1
     assert "is left out (seed 0 at step 20)" in outcome.stdout

@@ -11,7 +11,10 @@ import pytest
 import tiny
 from safetensors.torch import load_file, save_file
 
+from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.commands.run import request_of
+from ladder_ebgan.data import load_dataset
+from ladder_ebgan.disk import replica_bytes
 from ladder_ebgan.experiment import Stopped, open_experiment
 
 SETTINGS = {
@@ -112,6 +115,9 @@ def test_a_stopped_run_ends_with_the_bits_of_one_that_was_not(finished: Path, tm
         *_, last = experiment.run(lambda: "time limit" if next(steps) >= 7 else None)
     assert isinstance(last, Stopped)
     assert list((tmp_path / "run" / "checkpoints").iterdir())
+    tiny.done("report", str(tmp_path / "run"))
+    unfinished = (tmp_path / "run" / "report.html").read_text().partition('id="unfinished"')[2]
+    assert "<td>seed 0, 1</td>" in unfinished
     outcome = tiny.done(*arguments(tmp_path / "run"))
     assert ", going on from step " in outcome.stderr
     for name in ("models/ebgan-0-1.safetensors", "models/ebgan-pt-0-0.safetensors", "history.csv"):
@@ -160,6 +166,22 @@ def test_its_page_speaks_of_generators(folder: Path) -> None:
     assert "ladder-ebgan predict" not in page
     assert "Test error" not in page
     assert " labels" not in page.partition("<style>")[0]
+
+
+def test_its_page_has_scores_and_comparisons(folder: Path) -> None:
+    results = rows(folder / "results.csv")
+    for result, score in zip(results, (8.0, 9.0, 9.5, 10.0), strict=True):
+        result["modified_inception_score"] = str(score)
+    with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(results[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(results)
+    tiny.done("report", str(folder))
+    page = (folder / "report.html").read_text()
+    assert '<td class="number">9.75 ± 0.35</td>' in page
+    assert "ebgan-pt against ebgan, modified inception score: difference +1.25 (2)" in page
+    assert "A variant begins with the weights" in page
+    assert '<td class="number">9.50</td>' in page
 
 
 def test_samples_are_those_that_the_run_has_kept(finished: Path, tmp_path: Path) -> None:
@@ -287,3 +309,16 @@ def test_digits_are_scored(tmp_path: Path) -> None:
     assert 1 <= int(result["n_modes"]) <= 10
     (row,) = json.loads((tmp_path / "run" / "table.json").read_text())["rows"]
     assert row["scores"]["modified_inception_score"]["values"] == [score]
+
+
+def test_a_checkpoint_has_the_moments_of_adam_and_none_of_sgd() -> None:
+    """Twelve bytes a parameter, or four; those of figure 4 (b) are counted by hand."""
+    digits = load_dataset("digits")
+    sgd, adam = (load_any_recipe(name) for name in ("figure4-gan", "figure4-ebgan"))
+    of_gan, of_ebgan = replica_bytes(sgd, "gan", 0, digits), replica_bytes(adam, "ebgan", 0, digits)
+    assert of_gan.checkpoint == of_gan.model
+    assert of_ebgan.checkpoint == 3 * of_ebgan.model
+    pixels = 12 * 12
+    discriminator = pixels * 1024 + 1024 + 1024 * pixels + pixels
+    generator = 100 * 800 + 800 + 3 * (800 * 800 + 800) + 800 * pixels + pixels
+    assert of_ebgan.model == 4 * (discriminator + generator)
