@@ -190,7 +190,8 @@ def request_of(
     if seeds is not None and seed_list is not None:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
     table = dataset_of_table(data, label_column, drop_column, test_data)
-    name = recipe_name or ("table2" if table is None else AUTO)
+    default = "table2" if table is None else AUTO
+    name = default if recipe_name is None else recipe_name
     recipe: AnyRecipe
     if table is not None and name == AUTO:
         recipe = sized_recipe(len(table.train_labels), table.n_features, default_budget(table), overrides)
