@@ -314,7 +314,11 @@ def test_a_removed_checkpoint_is_trained_anew(tmp_path: Path, begun: Path, tmp_p
 # Models and predictions
 
 
-@pytest.mark.parametrize("change", [cut, garbage, flipped(8 * 9000 + 2), replaced_by_folder], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [cut, garbage, flipped(8 * 9000 + 2), replaced_by_folder],
+    ids=["cut", "garbage", "flipped", "replaced by a folder"],
+)
 def test_a_damaged_model_is_named(tmp_path: Path, run: Path, change: Change) -> None:
     change(run / MODEL)
     for command in (["predict", str(run / MODEL), "digits"], ["sample", str(run / MODEL), "--output", "x.png"]):
