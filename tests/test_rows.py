@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,13 @@ def test_a_folder_or_an_endless_link_is_no_file_of_rows(tmp_path: Path) -> None:
 def test_a_line_that_a_kill_cut_short_ends_the_rows(tmp_path: Path, torn: str) -> None:
     (tmp_path / "rows.csv").write_text(TEXT + torn)
     assert read_rows(tmp_path / "rows.csv", Result) == [RESULT]
+
+
+def test_a_column_with_a_default_is_written_if_some_row_has_a_value(tmp_path: Path) -> None:
+    """So a file without such values is as it was before there was a column for them."""
+    scored = replace(RESULT, test_error_percent=None, modified_inception_score=3.5, n_modes=9)
+    assert "n_modes" not in rows_text([RESULT], Result, header=True)
+    text = rows_text([RESULT, scored], Result, header=True)
+    assert text.splitlines()[0].endswith(",torch_version,modified_inception_score,n_modes")
+    (tmp_path / "rows.csv").write_text(text)
+    assert read_rows(tmp_path / "rows.csv", Result) == [RESULT, scored]
