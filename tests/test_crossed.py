@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks import spread as benchmark
+from ladder_ebgan_benchmarks import spread as benchmark
 from ladder_ebgan.crossed import spread
 
 

@@ -137,7 +137,7 @@ def test_impossible_paths_are_refused(path: str) -> None:
     [
         (None, "No such file"),
         (b"\x1f\x8b broken", "cannot be decompressed"),
-        (gzip.compress(idx_bytes(IMAGES)), "its checksum is wrong"),
+        (gzip.compress(idx_bytes(IMAGES), mtime=0), "its checksum is wrong"),
         (idx_bytes(IMAGES)[:10], "its checksum is wrong"),
     ],
 )
@@ -227,10 +227,10 @@ GOOD = idx_bytes(IMAGES)
         (GOOD + b"\0", "is too long: expected 40 bytes for 4 x 2 x 3 elements, found 41"),
         (GOOD[:4] + b"\xff" * 12 + GOOD[16:], f"expected {16 + (2**32 - 1) ** 3} bytes"),
         (GOOD[:4] + b"\0" * 4 + b"\xff" * 8, "is empty (0 x 4294967295 x 4294967295)"),
-        (gzip.compress(GOOD)[:-9], "is damaged and cannot be decompressed"),
-        (gzip.compress(GOOD)[:2], "is damaged and cannot be decompressed"),
-        (gzip.compress(GOOD)[:12] + b"\xff" * 8 + gzip.compress(GOOD)[20:], "is damaged"),
-        (gzip.compress(GOOD) + b"trailing", "is damaged"),
+        (gzip.compress(GOOD, mtime=0)[:-9], "is damaged and cannot be decompressed"),
+        (gzip.compress(GOOD, mtime=0)[:2], "is damaged and cannot be decompressed"),
+        (gzip.compress(GOOD, mtime=0)[:12] + b"\xff" * 8 + gzip.compress(GOOD, mtime=0)[20:], "is damaged"),
+        (gzip.compress(GOOD, mtime=0) + b"trailing", "is damaged"),
     ],
 )
 def test_a_bad_idx_file_is_refused_by_name(content: bytes, expected: str, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import data_sets
-from benchmarks.data_sets import Fit
+from ladder_ebgan_benchmarks import data_sets
+from ladder_ebgan_benchmarks.data_sets import Fit
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes", "digits"])

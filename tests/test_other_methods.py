@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmarks import other_methods
+from ladder_ebgan_benchmarks import other_methods
 from ladder_ebgan.data import load_dataset
 
 
