@@ -10,8 +10,8 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from ladder_ebgan_benchmarks import spread as benchmark
+
 from ladder_ebgan.crossed import spread
 
 

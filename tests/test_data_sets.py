@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from ladder_ebgan_benchmarks import data_sets
 from ladder_ebgan_benchmarks.data_sets import Fit
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-
 from ladder_ebgan_benchmarks import other_methods
+
 from ladder_ebgan.data import load_dataset
 
 
