@@ -80,7 +80,8 @@ class Pair:
             yield progress, costs, one
 
     def of_replica(self, batch: Batch) -> plain.Batch:
-        return plain.Batch(*(None if part is None else part[self.replica].clone() for part in batch))
+        parts = {name: getattr(batch, name) for name in plain.Batch._fields}
+        return plain.Batch(**{n: None if part is None else part[self.replica].clone() for n, part in parts.items()})
 
     def assert_same_costs(self, progress: Progress, costs: plain.Costs, tolerance: float) -> None:
         ladder, r = progress.costs.ladder, self.replica
