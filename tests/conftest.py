@@ -1,5 +1,6 @@
 """What the tests share: a fixed seed, one thread, small images and a small recipe."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from ladder_ebgan.recipe import Recipe, load_recipe
 
 torch.set_num_threads(1)  # the networks here are too small for more
+if "PYTEST_XDIST_WORKER" in os.environ:  # another process of tests has the other core: threads would wait for it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SMALL_RECIPE = (
     "network.hidden_sizes=[12, 8, 7, 6, 5]",
