@@ -54,7 +54,43 @@ class NormalStream:
         return self.normal(self.keys, step, self.shape)
 
 
-class BatchStream:
+class ImageStream:
+    """Which images the replicas of a group see, one step after the other.
+
+    Where it stands is on the device, so that a captured step finds it there and moves it on.
+
+    Args:
+        n_replicas: of the group.
+        n_images: of a replica in a step.
+        device: where the step takes them from.
+    """
+
+    def __init__(self, n_replicas: int, n_images: int, device: torch.device) -> None:
+        self.step = torch.zeros((), dtype=torch.int64, device=device)
+        self.position = torch.zeros(1, dtype=torch.int64, device=device)  # in the window
+        self.window = torch.zeros(WINDOW_STEPS, n_replicas, n_images, dtype=torch.int64, device=device)
+
+    def seek(self, step: int) -> None:
+        """Go to `step`, the first of a window of WINDOW_STEPS steps; their images are chosen and sent over."""
+        self.window.copy_(torch.from_numpy(np.stack(self.chosen(step), axis=1)))
+        self.position.zero_()
+        self.step.fill_(step)
+
+    def chosen(self, step: int) -> list[np.ndarray]:
+        """Return the images of the window from `step` on, as indices `[WINDOW_STEPS, n_images]` of each replica."""
+        raise NotImplementedError
+
+    def indices(self) -> Tensor:
+        """Return the images of the step that the stream stands at `[replicas, n_images]`."""
+        return self.window.index_select(0, self.position).squeeze(0)
+
+    def advance(self) -> None:
+        """Go to the next step, in place, so that a captured step does it whenever it is replayed."""
+        self.step += 1
+        self.position += 1
+
+
+class BatchStream(ImageStream):
     """The batches of a group of replicas, one step after the other.
 
     Args:
@@ -79,37 +115,30 @@ class BatchStream:
         latent_size: int | None,
         normal: Normal = philox_normal,
     ) -> None:
+        super().__init__(len(seeds), 2 * batch_size, images.device)
         self.images, self.labels = images, labels
         self.subsets, self.batch_size = subsets, batch_size
         self.labeled = [
             EpochSequence(len(subset), seed, Order.LABELED) for subset, seed in zip(subsets, seeds, strict=True)
         ]
         self.unlabeled = [EpochSequence(len(images), seed, Order.UNLABELED) for seed in seeds]
-        device = images.device
 
         def normals(stream: Stream, *shape: int) -> NormalStream:
-            return NormalStream(seeds, stream, shape, device, normal)
+            return NormalStream(seeds, stream, shape, images.device, normal)
 
         self.noise = normals(Stream.CORRUPTION_NOISE, 2 * batch_size, n_units)
         self.directions = normals(Stream.ADVERSARIAL_DIRECTIONS, batch_size, images.shape[1])
         if latent_size is not None:
             self.latents = normals(Stream.LATENTS, batch_size, latent_size)
             self.generated_noise = normals(Stream.GENERATED_NOISE, batch_size, n_units)
-        # Where the stream stands; on the device, so that a captured step finds it and moves it on.
-        self.step = torch.zeros((), dtype=torch.int64, device=device)
-        self.position = torch.zeros(1, dtype=torch.int64, device=device)  # in the window
-        self.window = torch.zeros(WINDOW_STEPS, len(seeds), 2 * batch_size, dtype=torch.int64, device=device)
 
-    def seek(self, step: int) -> None:
-        """Go to `step`, the first of a window of WINDOW_STEPS steps; their images are chosen and sent over."""
+    def chosen(self, step: int) -> list[np.ndarray]:
+        """Return the images of the window from `step` on: labelled, then unlabelled ones."""
         span = (step, WINDOW_STEPS, self.batch_size)
-        replicas = [
+        return [
             np.concatenate([subset[labeled.batches(*span)], unlabeled.batches(*span)], axis=1)
             for subset, labeled, unlabeled in zip(self.subsets, self.labeled, self.unlabeled, strict=True)
         ]
-        self.window.copy_(torch.from_numpy(np.stack(replicas, axis=1)))
-        self.position.zero_()
-        self.step.fill_(step)
 
     def current(self, adversarial: bool = False, with_directions: bool = False) -> Batch:
         """Return the batch of the step that the stream stands at.
@@ -118,7 +147,7 @@ class BatchStream:
             adversarial: with latents and the noise of generated images.
             with_directions: with those of virtual adversarial training.
         """
-        index = self.window.index_select(0, self.position).squeeze(0)  # [replicas, 2 batch]
+        index = self.indices()
         return Batch(
             images=self.images[index],
             labels=self.labels[index[:, : self.batch_size]],
@@ -127,8 +156,3 @@ class BatchStream:
             generated_noise=self.generated_noise.at(self.step) if adversarial else None,
             directions=self.directions.at(self.step) if with_directions else None,
         )
-
-    def advance(self) -> None:
-        """Go to the next step, in place, so that a captured step does it whenever it is replayed."""
-        self.step += 1
-        self.position += 1

@@ -11,6 +11,11 @@ from ladder_ebgan.generator import Generator
 from ladder_ebgan.streams import Stream, stream_generator
 
 
+def as_bytes(images: Tensor) -> np.ndarray:
+    """Return images in [0, 1] as bytes; what is not finite becomes 0 or 255."""
+    return np.asarray((255 * images.clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
+
+
 @torch.no_grad()
 def draw(generator: Generator, seeds: Sequence[int], n: int, batch_size: int) -> Tensor:
     """Return `[replicas, n, features]` as the generators make them.

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ladder_ebgan.checkpoints import model_bytes
 from ladder_ebgan.data import subset_order
-from ladder_ebgan.drawing import draw
+from ladder_ebgan.drawing import as_bytes, draw
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.evaluation import calibrate, class_probabilities, error_percent, unlabeled_sample
 from ladder_ebgan.ladder import Statistics
-from ladder_ebgan.outcome import model_metadata, result_of, rounded
+from ladder_ebgan.outcome import curve_points, model_metadata, result_of
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 from ladder_ebgan.training import Progress, train
@@ -94,9 +94,7 @@ class LadderTask:
         generator = self.state.generator
         if generator is None or generator.is_noise or self.engine.dataset.columns:
             return None
-        images = draw(generator, self.seeds, GENERATED_IMAGES, self.engine.recipe.training.batch_size)
-        pixels = (255 * images.clamp(0, 1)).nan_to_num().round().to(torch.uint8)
-        return np.asarray(pixels.cpu())
+        return as_bytes(draw(generator, self.seeds, GENERATED_IMAGES, self.engine.recipe.training.batch_size))
 
 
 class CurveSample:
@@ -117,33 +115,16 @@ class CurveSample:
 
     def measure(self, progress: Progress) -> list[CurvePoint]:
         """Return a point for each replica; costs are those of this step's minibatch."""
-        job, costs = self.job, progress.costs
-        columns: list[Tensor | None] = [
-            costs.ladder.classification,
-            costs.ladder.denoising,
-            self._errors() if self.index.shape[1] else None,
-            costs.ladder.energy,
-            costs.energy_generated,
-            None if costs.open_hinges is None else 100 * costs.open_hinges,
-        ]
-        values = [[None] * len(job.seeds) if c is None else rounded(c) for c in columns]
-        return [
-            CurvePoint(
-                model=job.group.model,
-                labels=replica.labels,
-                seed=replica.seed,
-                step=progress.step,
-                learning_rate=progress.learning_rate,
-                margin=progress.margin,
-                classification_cost=values[0][r],
-                denoising_cost=values[1][r],
-                unlabeled_error_percent=values[2][r],
-                energy_real=values[3][r],
-                energy_generated=values[4][r],
-                open_hinges_percent=values[5][r],
-            )
-            for r, replica in enumerate(job.group.replicas)
-        ]
+        costs = progress.costs
+        measured = {
+            "classification_cost": costs.ladder.classification,
+            "denoising_cost": costs.ladder.denoising,
+            "unlabeled_error_percent": self._errors() if self.index.shape[1] else None,
+            "energy_real": costs.ladder.energy,
+            "energy_generated": costs.energy_generated,
+            "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
+        }
+        return curve_points(self.job.group, progress.step, progress.learning_rate, progress.margin, measured)
 
     def _errors(self) -> Tensor:
         ladder, data = self.job.state.evaluated, self.job.data

@@ -173,6 +173,14 @@ def choose(
     return chosen
 
 
+def choose_generator(
+    files: Sequence[ModelFile], source: Path, model: str | None, labels: int | None, seed: int | None
+) -> list[ModelFile]:
+    """Return the one file that was asked for, as `choose` does; where no model is named, one with a generator."""
+    candidates = [file for file in files if file.has_generator or model is not None] or files
+    return choose(candidates, source, model, labels, None if seed is None else [seed], averages=False)
+
+
 def _refuse_ambiguity(files: Sequence[ModelFile], source: Path, several_seeds: bool, hint: str) -> None:
     models, budgets, seeds = (
         {getattr(file.metadata, name) for file in files} for name in ("model", "labels", "seed")

@@ -1,5 +1,6 @@
-"""What is written of a replica when its training ends: its result, and what its model file says of it."""
+"""What is written of a replica: its learning curve, its result, and what its model file says of it."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -9,7 +10,7 @@ from ladder_ebgan._version import __version__
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import identity_of_model
-from ladder_ebgan.results import Result
+from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica
 
 
@@ -74,6 +75,31 @@ def model_metadata(identity: dict[str, Any], model: str, replica: Replica, datas
     }
 
 
-def rounded(values: Tensor) -> list[float | None]:
+def curve_points(
+    group: Group, step: int, learning_rate: float, margin: float | None, measured: Mapping[str, Tensor | None]
+) -> list[CurvePoint]:
+    """Return a point of the learning curve of each replica.
+
+    Args:
+        group: of the replicas.
+        step, learning_rate, margin: of all of them.
+        measured: by column of `CurvePoint`, `[replicas]`; None where a quantity does not apply.
+    """
+    values = {name: None if column is None else _rounded(column) for name, column in measured.items()}
+    return [
+        CurvePoint(
+            model=group.model,
+            labels=replica.labels,
+            seed=replica.seed,
+            step=step,
+            learning_rate=learning_rate,
+            margin=margin,
+            **{name: None if column is None else column[r] for name, column in values.items()},
+        )
+        for r, replica in enumerate(group.replicas)
+    ]
+
+
+def _rounded(values: Tensor) -> list[float | None]:
     """Return the values of the replicas, to 6 digits; None where one is not finite."""
     return [float(f"{value:.6g}") if abs(value) < float("inf") else None for value in values.tolist()]

@@ -31,6 +31,18 @@ def frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
+def note_divergence(diverged_step: Tensor, total: Tensor, step: Tensor) -> None:
+    """Remember the first step at which a replica's cost was not finite, without waiting for the device.
+
+    Args:
+        diverged_step: `[replicas]`, changed in place: the first such step, counted from 1; -1 without.
+        total: cost of the step `[replicas]`.
+        step: counted from 0, on the device.
+    """
+    first = (diverged_step < 0) & ~torch.isfinite(total)
+    diverged_step.copy_(torch.where(first, step + 1, diverged_step))
+
+
 class Steps(Protocol):
     """What has made some steps."""
 

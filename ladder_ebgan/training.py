@@ -24,7 +24,7 @@ from ladder_ebgan.losses import generator_loss, margin_hinge
 from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
 from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
-from ladder_ebgan.stepping import frozen, stepped, update
+from ladder_ebgan.stepping import frozen, note_divergence, stepped, update
 
 Optimizer = torch.optim.Adam | ReplicaAdam
 
@@ -294,7 +294,8 @@ class Stepper:
             costs = ladder_step(state, batch, self.functions, weight, consistency)
         if state.average is not None:
             state.average.update(state.ladder, self.batches.step + 1)
-        self._note_divergence(costs)
+        total = costs.total if costs.energy_generated is None else costs.total + costs.energy_generated
+        note_divergence(state.diverged_step, total, self.batches.step)
         self.batches.advance()
         return costs
 
@@ -312,14 +313,6 @@ class Stepper:
     def _current_rates(self) -> tuple[Tensor, ...]:
         """Return the scheduled values, each `[1]`, or `[replicas]` where each has settings of its own."""
         return self.rates.index_select(0, self.batches.position).squeeze(0).unbind()
-
-    def _note_divergence(self, costs: StepCosts) -> None:
-        """Remember the first step at which a replica's cost was not finite, without waiting for the device."""
-        total = costs.ladder.total
-        if costs.energy_generated is not None:
-            total = total + costs.energy_generated
-        first = (self.state.diverged_step < 0) & ~torch.isfinite(total)
-        self.state.diverged_step.copy_(torch.where(first, self.batches.step + 1, self.state.diverged_step))
 
 
 def _set_learning_rates(optimizer: Optimizer, rates: Tensor) -> None:

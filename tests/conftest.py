@@ -16,6 +16,15 @@ torch.set_num_threads(1)  # the networks here are too small for more
 if "PYTEST_XDIST_WORKER" in os.environ:  # another process of tests has the other core: threads would wait for it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+ON_GPU = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    # PyTorch's own, when it compiles.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
 SMALL_RECIPE = (
     "network.hidden_sizes=[12, 8, 7, 6, 5]",
     "training.batch_size=10",

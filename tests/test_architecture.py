@@ -150,7 +150,7 @@ ALLOWED: dict[str, set[str]] = {
     # Scores of generated images.
     "quality.scores": set(),
     "quality.classifier": {"tensor_files"},
-    "quality.measure": {"quality.classifier", "quality.scores"},
+    "quality.measure": {"gan.frame", "quality.classifier", "quality.scores"},
     "quality.train_classifier": {"data", "folders", "machine", "quality.classifier", "tensor_files"},
     "quality.comparison": {"data", "quality.classifier", "quality.measure"},
     "quality": {"quality.classifier", "quality.measure"},

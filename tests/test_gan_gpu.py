@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import ON_GPU
 from test_gan_training import KINDS, TRAINING, images
 from torch.testing import assert_close
 
@@ -13,14 +14,7 @@ from ladder_ebgan.gan.batches import GANBatchStream
 from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.gan.training import GANFunctions, GANState, initial_gan_state, train_gan
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    # PyTorch's own, when it compiles.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = ON_GPU
 TWENTY = [settings.model_copy(update={"n_steps": 20}) for settings in KINDS]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import reference
 import torch
-from conftest import SmallData
+from conftest import ON_GPU, SmallData
 from group_run import CPU, Run, reported
 from torch import Tensor
 from torch.testing import assert_close
@@ -23,14 +23,7 @@ from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, load_recipe
 from ladder_ebgan.streams import Stream
 from ladder_ebgan.training import adversarial_step, initial_state
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    # PyTorch's own, when it compiles.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = ON_GPU
 
 CUDA = torch.device("cuda")
 MakeRecipe = Callable[..., Recipe]

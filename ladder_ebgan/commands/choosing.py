@@ -22,6 +22,20 @@ class Seeds(click.ParamType):  # type: ignore[type-arg]  # as WholeNumbers
         return "all" if value == "all" else sorted(set(WholeNumbers().convert(value, param, ctx)))
 
 
+def generator_options(function: Command) -> Command:
+    """Add what `model_options` does, with --seed for one seed, and --latent-seed."""
+    seed = click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Which seed was trained.")
+    latent_seed = click.option(
+        "--latent-seed",
+        type=click.IntRange(min=0),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Fixes the images; another one gives others.",
+    )
+    return model_options(seed)(latent_seed(function))
+
+
 def model_options(seed_option: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Add the argument MODEL, --model and --labels, the option that chooses the seed, and --device."""
     path = click.argument("path", metavar="MODEL", type=AnyPath())

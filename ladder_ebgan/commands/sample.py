@@ -4,24 +4,16 @@ from pathlib import Path
 
 import click
 
-from ladder_ebgan.commands.choosing import model_options
+from ladder_ebgan.commands.choosing import generator_options
 from ladder_ebgan.commands.console import say, stderr_console, write_output
 from ladder_ebgan.commands.options import AnyPath
 from ladder_ebgan.errors import UsageError
 
 
 @click.command()
-@model_options(click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Which seed was trained."))
+@generator_options
 @click.option(
     "--n", type=click.IntRange(1, 10**6), metavar="N", default=64, show_default=True, help="How many images."
-)
-@click.option(
-    "--latent-seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Fixes the images; another one gives others.",
 )
 @click.option(
     "--output",
@@ -47,13 +39,11 @@ def sample(
     them as `images` in [0, 1], and as `energies` their energies, as `predict` has them. A CSV file has rows of a
     table in the units of its columns. The first images are the same however many are drawn.
     """
-    from ladder_ebgan.model_files import choose, find_models
+    from ladder_ebgan.model_files import choose_generator, find_models
 
     if output.suffix not in {".png", ".npz", ".csv"}:
         raise UsageError(f"--output {output}: must end in .png or .npz, or of a table in .csv")
-    files = find_models(path)
-    candidates = [file for file in files if file.has_generator or model is not None] or files
-    chosen = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
+    chosen = choose_generator(find_models(path), path, model, labels, seed)
 
     from ladder_ebgan.any_model import sample_any
     from ladder_ebgan.machine import resolve_device

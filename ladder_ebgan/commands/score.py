@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ladder_ebgan.commands.choosing import model_options
+from ladder_ebgan.commands.choosing import generator_options
 from ladder_ebgan.commands.console import say, stderr_console
 from ladder_ebgan.errors import UsageError
 
@@ -21,7 +21,7 @@ MOST = 10_000  # as `quality.comparison` has it, which is slow to import
 
 
 @click.command()
-@model_options(click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Which seed was trained."))
+@generator_options
 @click.option(
     "--n",
     type=click.IntRange(4, MOST),
@@ -29,14 +29,6 @@ MOST = 10_000  # as `quality.comparison` has it, which is slow to import
     default=MOST,
     show_default=True,
     help="How many images are drawn, or at most read.",
-)
-@click.option(
-    "--latent-seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Fixes the images; another one gives others.",
 )
 @click.option("--json", "as_json", envvar="LADDER_EBGAN_SCORE_JSON", is_flag=True, help="Print the scores as JSON.")
 def score(
@@ -112,11 +104,9 @@ def _chosen(path: Path, model: str | None, labels: int | None, seed: int | None)
     Raises:
         UsageError: none, or several; or its images are not 28 x 28.
     """
-    from ladder_ebgan.model_files import choose, find_models
+    from ladder_ebgan.model_files import choose_generator, find_models
 
-    files = find_models(path)
-    candidates = [file for file in files if file.has_generator or model is not None] or files
-    (chosen,) = choose(candidates, path, model, labels, None if seed is None else [seed], averages=False)
+    (chosen,) = choose_generator(find_models(path), path, model, labels, seed)
     if tuple(chosen.metadata.image_shape) != SHAPE or chosen.metadata.inputs != "pixels":
         shape = " x ".join(map(str, chosen.metadata.image_shape))
         raise UsageError(f"the model '{chosen.path}' is of images of {shape}: only digits of 28 x 28 can be scored")

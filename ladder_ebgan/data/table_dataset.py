@@ -15,8 +15,6 @@ from ladder_ebgan.data.tables import Table, features_of, is_table, labels_of, re
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.scaling import Scaling
 
-LISTED = 20  # columns in a message
-
 
 def dataset_of_table(
     data: str, label: str | None, dropped: Sequence[str], test_path: Path | None = None
@@ -56,11 +54,9 @@ def load_table(
     """
     table = read_table(path)
     if label is None:
-        listed = ", ".join(map(repr, list(table.columns)[:LISTED])) + (
-            ", ..." if len(table.columns) > LISTED else ""
-        )
         raise UsageError(
-            f"which column of {table.source} has the labels? Say it with --label-column; it has {listed}"
+            f"which column of {table.source} has the labels? Say it with --label-column; it has "
+            f"{table.listed_columns}"
         )
     for name in (label, *dropped):
         require_column(table, name)

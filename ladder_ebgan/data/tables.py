@@ -23,7 +23,8 @@ LARGEST = float(np.finfo(np.float32).max)
 MISSING = {"", "nan"}  # in lower case: what a cell without a value has
 MISSPELT = {*MISSING, "na", "n/a", "null", "none", "?", "-"}  # what people write into a cell without a number
 INDEX = "__index_level_"  # begins the name under which pandas keeps an index in a Parquet file
-LISTED = 5  # columns in a message
+LISTED = 5  # columns in a message, with what is missing in each
+MOST_NAMES = 20  # of columns in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class Table:
     source: str  # what messages call it
     columns: dict[str, NDArray[Any]]
     n_rows: int
+
+    @property
+    def listed_columns(self) -> str:
+        """The names of the columns for a message: the first twenty in quotes."""
+        names = list(map(repr, self.columns))
+        return ", ".join(names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], "..."])
 
 
 def is_table(name: str) -> bool:
@@ -154,8 +161,7 @@ def require_column(table: Table, name: str) -> None:
     names = list(table.columns)
     close = difflib.get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    listed = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
-    raise UsageError(f"{table.source} has no column {name!r}{hint}: it has {listed}")
+    raise UsageError(f"{table.source} has no column {name!r}{hint}: it has {table.listed_columns}")
 
 
 def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:

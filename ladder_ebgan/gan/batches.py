@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ladder_ebgan.batches import WINDOW_STEPS, Normal, NormalStream
+from ladder_ebgan.batches import WINDOW_STEPS, ImageStream, Normal, NormalStream
 from ladder_ebgan.data import EpochSequence, Order
 from ladder_ebgan.gan.frame import framed
 from ladder_ebgan.philox import philox_normal
@@ -26,7 +26,7 @@ class GANBatch(NamedTuple):
     noise: Tensor | None  # [replicas, 2 batch, hidden units], standard normal: of the real, the generated
 
 
-class GANBatchStream:
+class GANBatchStream(ImageStream):
     """The batches of a group of replicas, one step after the other.
 
     Args:
@@ -51,6 +51,7 @@ class GANBatchStream:
         n_noise: int,
         normal: Normal = philox_normal,
     ) -> None:
+        super().__init__(len(seeds), batch_size, images.device)
         self.images, self.image_shape, self.padding = images, image_shape, padding
         self.batch_size = batch_size
         self.order = [EpochSequence(len(images), seed, Order.UNLABELED) for seed in seeds]
@@ -61,29 +62,16 @@ class GANBatchStream:
             for stream in (Stream.CORRUPTION_NOISE, Stream.GENERATED_NOISE)
             if n_noise
         ]
-        # Where the stream stands; on the device, so that a captured step finds it and moves it on.
-        self.step = torch.zeros((), dtype=torch.int64, device=device)
-        self.position = torch.zeros(1, dtype=torch.int64, device=device)  # in the window
-        self.window = torch.zeros(WINDOW_STEPS, len(seeds), batch_size, dtype=torch.int64, device=device)
 
-    def seek(self, step: int) -> None:
-        """Go to `step`, the first of a window of WINDOW_STEPS steps; their images are chosen and sent over."""
-        replicas = [order.batches(step, WINDOW_STEPS, self.batch_size) for order in self.order]
-        self.window.copy_(torch.from_numpy(np.stack(replicas, axis=1)))
-        self.position.zero_()
-        self.step.fill_(step)
+    def chosen(self, step: int) -> list[np.ndarray]:
+        """Return the images of the window from `step` on."""
+        return [order.batches(step, WINDOW_STEPS, self.batch_size) for order in self.order]
 
     def current(self) -> GANBatch:
         """Return the batch of the step that the stream stands at."""
-        index = self.window.index_select(0, self.position).squeeze(0)  # [replicas, batch]
         noises = [noise.at(self.step) for noise in self.noises]
         return GANBatch(
-            images=framed(self.images[index], self.image_shape, self.padding),
+            images=framed(self.images[self.indices()], self.image_shape, self.padding),
             latents=self.latents.at(self.step),
             noise=torch.cat(noises, dim=1) if noises else None,
         )
-
-    def advance(self) -> None:
-        """Go to the next step, in place, so that a captured step does it whenever it is replayed."""
-        self.step += 1
-        self.position += 1

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ladder_ebgan.data import Dataset, load_dataset
-from ladder_ebgan.drawing import draw
+from ladder_ebgan.drawing import as_bytes, draw
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.gan.models import gan_model_bytes
 from ladder_ebgan.gan.training import GANProgress, train_gan
-from ladder_ebgan.outcome import model_metadata, result_of, rounded
+from ladder_ebgan.outcome import curve_points, model_metadata, result_of
 from ladder_ebgan.quality import compare, describe, load_classifier
 from ladder_ebgan.quality.comparison import described_reference
 from ladder_ebgan.results import CurvePoint, Result
@@ -43,33 +42,22 @@ class GANTask:
     def curve_points(self, progress: GANProgress) -> list[CurvePoint]:
         """Return points of the learning curves, one a replica; costs are those of this step's minibatch."""
         costs = progress.costs
-        open_percent = None if costs.open_hinges is None else 100 * costs.open_hinges
-        columns = [costs.classification, costs.energy_real, costs.energy_generated, open_percent]
-        values = [[None] * len(self.seeds) if column is None else rounded(column) for column in columns]
-        return [
-            CurvePoint(
-                model=self.group.model,
-                labels=replica.labels,
-                seed=replica.seed,
-                step=progress.step,
-                learning_rate=progress.learning_rate,
-                margin=progress.margin,
-                classification_cost=values[0][r],
-                denoising_cost=None,
-                unlabeled_error_percent=None,
-                energy_real=values[1][r],
-                energy_generated=values[2][r],
-                open_hinges_percent=values[3][r],
-            )
-            for r, replica in enumerate(self.group.replicas)
-        ]
+        measured = {
+            "classification_cost": costs.classification,
+            "denoising_cost": None,
+            "unlabeled_error_percent": None,
+            "energy_real": costs.energy_real,
+            "energy_generated": costs.energy_generated,
+            "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
+        }
+        return curve_points(self.group, progress.step, progress.learning_rate, progress.margin, measured)
 
     def finish(self, folder: RunFolder) -> list[Result]:
         """Draw images, score them if they are digits, and store some of them and the networks."""
         scores = Scores(self.engine.dataset, self.engine.resolved.device)
         images = self._images(SCORED_IMAGES if scores.apply else KEPT_IMAGES)
         failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
-        kept = np.asarray((255 * images[:, :KEPT_IMAGES].clamp(0, 1)).nan_to_num().round().to(torch.uint8).cpu())
+        kept = as_bytes(images[:, :KEPT_IMAGES])
         results = []
         for r, replica in enumerate(self.group.replicas):
             diverged = failed[r] or int(self.state.diverged_step[r]) >= 0

@@ -28,7 +28,7 @@ from ladder_ebgan.losses import (
 )
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.recipe import Training
-from ladder_ebgan.stepping import frozen, stepped, update
+from ladder_ebgan.stepping import frozen, note_divergence, stepped, update
 
 
 class GANCosts(NamedTuple):
@@ -215,8 +215,7 @@ class GANStepper:
             costs = ebgan_step(state, batch, self.functions, settings.margin, settings.pulling_away_weight)
         else:
             costs = gan_step(state, batch, self.functions)
-        first = (state.diverged_step < 0) & ~torch.isfinite(costs.total)
-        state.diverged_step.copy_(torch.where(first, self.batches.step + 1, state.diverged_step))
+        note_divergence(state.diverged_step, costs.total, self.batches.step)
         self.batches.advance()
         return costs
 

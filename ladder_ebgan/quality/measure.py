@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.quality.classifier import Classifier
 from ladder_ebgan.quality.scores import (
     NEAREST,
@@ -101,7 +102,7 @@ def cropped(images: Tensor) -> Tensor:
     """
     if images.shape[1:] not in {(1024,), (32, 32)}:
         raise UsageError(f"images of shape {list(images.shape)} cannot be cropped: give [n, 1024] or [n, 32, 32]")
-    return (images.reshape(-1, 32, 32)[:, 2:30, 2:30].flatten(1) + 1) / 2
+    return unframed(images.flatten(1), (28, 28), padding=2)
 
 
 def _check(images: Tensor) -> None:
