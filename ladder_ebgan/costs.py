@@ -74,6 +74,13 @@ def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor
     return reconstruction_energy(ladder.reconstruct(generated, noise), generated)
 
 
+def generated_energy_and_code(ladder: Ladder, generated: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `generated_energy`, and the encoder's output in the same noisy pass: `Encoding.code`."""
+    encoding = ladder.encode(generated, noise)
+    reconstruction = ladder.decode(encoding.z, encoding.logits)[0]
+    return reconstruction_energy(reconstruction, generated), encoding.code
+
+
 def energy_weight(ladder: Ladder) -> Tensor | float:
     """Return lambda_L2, the weight of the energy as a sum over features: one number or `[replicas]`."""
     return ladder.denoising_weights[0] / ladder.sizes[0]
@@ -88,6 +95,7 @@ class Functions:
     generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
     normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
     layers: LayerFunctions = field(default_factory=LayerFunctions)
+    generated_energy_and_code: Callable[[Ladder, Tensor, Tensor], tuple[Tensor, Tensor]] = generated_energy_and_code
 
     @classmethod
     def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
@@ -98,4 +106,5 @@ class Functions:
             prepared(Generator.forward, compiled, device),
             normal_function(compiled, device),
             layer_functions(compiled, device),
+            prepared(generated_energy_and_code, compiled, device),
         )

@@ -174,7 +174,8 @@ class EBGANLadderSettings(LadderSettings):
     margin: Curve  # m of Eq. (1)
     generator: GeneratorSettings
     energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
-    added = {**LadderSettings.added, "energy_weighted": True}
+    pulling_away_weight: NonNegative = 0.0  # of Eq. (14) in the generator's loss
+    added = {**LadderSettings.added, "energy_weighted": True, "pulling_away_weight": 0.0}
 
     @property
     def has_generator(self) -> bool:
