@@ -30,16 +30,22 @@ Optimizer = torch.optim.Adam | ReplicaAdam
 
 
 class StepCosts(NamedTuple):
-    """What a step reports, each `[replicas]`; the last two are None without a generator."""
+    """What a step reports, each `[replicas]`; all but the first are None without a generator."""
 
     ladder: LadderCosts
     energy_generated: Tensor | None
     open_hinges: Tensor | None  # share of generated images with energy below the margin
+    energies_generated: Tensor | None = None  # of each image [replicas, batch]
 
     @property
     def total(self) -> Tensor:
         """What is minimised."""
         return self.ladder.total
+
+    @property
+    def energies(self) -> tuple[Tensor | None, Tensor | None]:
+        """Energies of each real and each generated image; None without a generator."""
+        return None if self.energies_generated is None else self.ladder.energies, self.energies_generated
 
     @property
     def shown(self) -> tuple[Tensor | None, ...]:
@@ -206,7 +212,7 @@ def adversarial_step(
             update(state.generator_optimizer, _generator_cost(*judged, functions, pulling_away_weight))
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
-    return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
+    return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges, energy)
 
 
 def _generator_cost(

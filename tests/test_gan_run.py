@@ -71,7 +71,8 @@ def test_the_folder_has_results_curves_images_and_models(finished: Path) -> None
             assert arrays["generated_images"].shape == (100, 64)
     assert not (finished / "checkpoints").exists()
     figures = {path.stem for path in (finished / "figures").glob("*.png")}
-    assert figures == {"energies", "generated_images"}
+    histograms = {"energy_histograms_ebgan", "energy_histograms_ebgan-pt"}
+    assert figures == {"energies", "generated_images"} | histograms
 
 
 def test_the_curves_have_energies_margin_and_hinges(finished: Path) -> None:
@@ -83,6 +84,11 @@ def test_the_curves_have_energies_margin_and_hinges(finished: Path) -> None:
         assert 0 < float(row["energy_real"]) < 30
         assert 0 < float(row["energy_generated"]) < 30
         assert 0 <= float(row["open_hinges_percent"]) <= 100
+        assert float(row["generated_diversity"]) > 0
+    energies = rows(finished / "energies.csv")
+    assert [[row[name] for name in ("model", "seed", "step", "margin")] for row in energies] == [
+        [row["model"], row["seed"], row["step"], row["margin"]] for row in history
+    ]
 
 
 def test_the_term_makes_a_difference_and_nothing_else_does(finished: Path) -> None:

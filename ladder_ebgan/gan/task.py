@@ -7,15 +7,16 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan.data import Dataset, load_dataset
+from ladder_ebgan.diversity import Diversity
 from ladder_ebgan.drawing import as_bytes, draw
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.gan.models import gan_model_bytes
 from ladder_ebgan.gan.training import GANProgress, train_gan
-from ladder_ebgan.outcome import curve_points, model_metadata, result_of
+from ladder_ebgan.outcome import curve_points, energy_histograms, model_metadata, result_of
 from ladder_ebgan.quality import compare, describe, load_classifier
 from ladder_ebgan.quality.comparison import described_reference
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 
 KEPT_IMAGES = 100  # of each replica's generator
@@ -32,6 +33,7 @@ class GANTask:
         self.curve_every_steps = engine.recipe.training.curve_every_steps
         self.seeds = [replica.seed for replica in group.replicas]
         self.state = engine.initial_state(group.model, self.seeds)
+        self.diversity = Diversity(engine.images, engine.dataset.watched_rows)
 
     def train(self) -> Iterator[GANProgress]:
         """Train from the state's step to the end."""
@@ -49,8 +51,13 @@ class GANTask:
             "energy_real": costs.energy_real,
             "energy_generated": costs.energy_generated,
             "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
+            "generated_diversity": self.diversity.of(self._images),
         }
         return curve_points(self.group, progress.step, progress.learning_rate, progress.margin, measured)
+
+    def energy_histograms(self, progress: GANProgress) -> list[EnergyHistogram]:
+        """Return the energies of that step, one row a replica; none of an ordinary GAN."""
+        return energy_histograms(self.group, progress.step, progress.margin, *progress.costs.energies)
 
     def finish(self, folder: RunFolder) -> list[Result]:
         """Draw images, score them if they are digits, and store some of them and the networks."""
