@@ -113,6 +113,21 @@ ALLOWED: dict[str, set[str]] = {
         *{"data", "diversity", "drawing", "gan.engine", "gan.frame", "gan.models", "gan.training", "outcome"},
         *{"quality", "quality.comparison", "runs"},
     },
+    "alone": {
+        *{
+            "any_recipe",
+            "batches",
+            "data",
+            "energies",
+            "engine",
+            "gan.engine",
+            "gan.frame",
+            "gan.recipe",
+            "machine",
+        },
+        *{"recipe", "stepping", "training"},
+    },
+    "margin": {"alone", "statistics"},
     "group": {"checkpoints", "gan.training", "runs", "training"},
     "timing": {"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.training", "training"},
     "planning": {"runs"},
@@ -271,6 +286,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report.predictions": {"data", "models", "prediction", "scores"},
     "report.mosaic": set(),
+    "report.margin": {"alone", "margin", "report.lines", "report.seeds", "statistics"},
     "report.quality": {"quality.comparison", "quality.measure", "report.lines"},
     "report.search": {"report.lines", "search.outcomes", "search.summary", "statistics"},
     "report.search_progress": {
@@ -280,6 +296,7 @@ ALLOWED: dict[str, set[str]] = {
         *{"report.figures.drawing", "search.choice", "search.outcomes", "search.space", "search.summary"},
     },
     "commands": {
+        *{"alone", "margin"},
         *{"any_model", "any_recipe", "bench", "commands", "data", "experiment", "folders", "gan", "interruption"},
         *{"doctor", "dry_run", "machine", "model_files", "models", "prediction", "quality", "recipe"},
         *{"recipe_files", "report", "runs", "sampling", "scores", "search", "sizing"},
