@@ -43,9 +43,13 @@ SMALL_RECIPE = (
 
 @pytest.fixture(autouse=True)
 def _alike() -> None:
-    """Begin each test alike; with one thread, since threads that wait for a busy core take twenty times as long."""
+    """Begin each test alike, whatever a training in this process has set before.
+
+    One thread, since threads that wait for a busy core take twenty times as long.
+    """
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
