@@ -32,6 +32,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
 
 BUDGETS = (2, 5, 10)  # labelled rows of each class
@@ -164,8 +165,7 @@ def _cell(errors: dict[int, float]) -> str:
     if not errors:
         return "–"
     values = list(errors.values())
-    spread = standard_deviation(values)
-    return f"{mean(values):.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+    return plus_minus(mean(values), standard_deviation(values), ".1f")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,6 +20,7 @@ from ladder_ebgan_benchmarks.rows import add_row, read_rows
 
 from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import labeled_order, load_dataset
+from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.statistics import compare_paired, mean, standard_deviation
 
 
@@ -82,9 +83,12 @@ def read(path: Path) -> dict[Fit, Measured]:
 
 def run(path: Path, wanted: Sequence[Fit], n_jobs: int) -> None:
     """Fit what results.csv does not have yet, and add a row as each is done."""
-    missing = [fit for fit in wanted if fit not in read(path)]
-    done = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(joblib.delayed(measure)(fit) for fit in missing)
-    for fit, found in zip(missing, done, strict=True):
+    done = read(path)
+    missing = [fit for fit in wanted if fit not in done]
+    measured = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+        joblib.delayed(measure)(fit) for fit in missing
+    )
+    for fit, found in zip(missing, measured, strict=True):
         shown = {name: f"{value:.4f}" for name, value in found._asdict().items() if name != "errors"}
         errors = " ".join(f"{error:.2f}" for error in found.errors)
         add_row(path, {**fit._asdict(), "errors": errors, **shown, "seconds": f"{found.seconds:.1f}"})
@@ -106,7 +110,8 @@ def table(found: dict[Fit, Measured]) -> str:
             lines.append(f"| {recipe} | {labels} | {seed} | {errors} | {_cells(each)} |")
         single = [mean(each.errors) for each in of_kind.values()]
         together = [each.ensemble_error for each in of_kind.values()]
-        lines.append(f"| {recipe} | {labels} | all | mean ± deviation over seeds | {_in_words(single, together)} |")
+        means = [plus_minus(mean(column), standard_deviation(column)) for column in (single, together)]
+        lines.append(f"| {recipe} | {labels} | all | mean ± deviation over seeds | {' | '.join(means)} |  |  |")
         lines.append(f"\n{_gain(single, together, replicas)}\n")
     return "\n".join(lines) + "\n"
 
@@ -114,14 +119,6 @@ def table(found: dict[Fit, Measured]) -> str:
 def _cells(each: Measured) -> str:
     shown = (mean(each.errors), each.ensemble_error, each.disagreement, each.error_where_agreed)
     return " | ".join(f"{value:.2f}" for value in shown)
-
-
-def _in_words(*columns: list[float]) -> str:
-    cells = []
-    for errors in columns:
-        spread = standard_deviation(errors)
-        cells.append(f"{mean(errors):.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
-    return " | ".join([*cells, "", ""])
 
 
 def _gain(single: list[float], together: list[float], replicas: int) -> str:

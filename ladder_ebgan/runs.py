@@ -72,6 +72,10 @@ class Group:
         """What `run.json` and the group's checkpoint say of it."""
         return {"model": self.model, "replicas": [list(replica) for replica in self.replicas]}
 
+    def has(self, row: CurvePoint | EnergyHistogram) -> bool:
+        """Return whether a row is of one of its replicas."""
+        return row.model == self.model and (row.labels, row.seed) in self.replicas
+
 
 def replica_name(model: str, labels: int, seed: int) -> str:
     """Return the name of a replica's files."""
@@ -307,9 +311,5 @@ def _repair_rows(path: Path, row_type: type[Row]) -> None:
 
 def _cut_rows(path: Path, row_type: type[Curve], group: Group, step: int) -> None:
     if path.exists():
-        replicas, rows = set(group.replicas), read_rows(path, row_type)
-        _write_rows(
-            path,
-            [r for r in rows if r.model != group.model or (r.labels, r.seed) not in replicas or r.step <= step],
-            row_type,
-        )
+        kept = [row for row in read_rows(path, row_type) if row.step <= step or not group.has(row)]
+        _write_rows(path, kept, row_type)

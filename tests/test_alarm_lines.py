@@ -15,7 +15,7 @@ from ladder_ebgan.interruption import StopRequest
 from ladder_ebgan.report.live import Live
 from ladder_ebgan.report.outputs import table_of, write_tables
 from ladder_ebgan.report.page import report_page
-from ladder_ebgan.report.tracker import Tracker, is_of
+from ladder_ebgan.report.tracker import Tracker
 from ladder_ebgan.runs import RunFolder, read_record
 
 COLLAPSED = (
@@ -75,9 +75,9 @@ def test_a_run_that_goes_on_remembers_the_points_before() -> None:
     tracker = Tracker(replace(planned(EBGAN), points=tuple(before)), Clock())
     assert [alarm.step for alarm in tracker.take(collapsing(3000))] == [1000]
     assert Tracker(planned(EBGAN), Clock()).take(collapsing(3000)) == []
-    assert is_of(before[0], EBGAN)
-    assert not is_of(before[0], LADDER)
-    assert not is_of(replace(before[0], labels=300), EBGAN)
+    assert EBGAN.has(before[0])
+    assert not LADDER.has(before[0])
+    assert not EBGAN.has(replace(before[0], labels=300))
 
 
 NOTE = "ebgan-ladder, 20 labels, seeds 0, 1: mode collapse since step 1000, generated examples are less than 0.3 "

@@ -53,7 +53,6 @@ def served(work: Work) -> Iterator[Connection]:
         theirs.close()
 
     thread = threading.Thread(target=target)
-    n_threads = torch.get_num_threads()
     thread.start()
     try:
         ours.send((workers.WORK, work))
@@ -62,7 +61,6 @@ def served(work: Work) -> Iterator[Connection]:
     finally:
         ours.close()
         thread.join(timeout=60)
-        torch.set_num_threads(n_threads)
     assert not thread.is_alive()
     assert {type(failure) for failure in failures} <= {EOFError, BrokenPipeError, ConnectionResetError}
 

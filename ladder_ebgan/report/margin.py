@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ladder_ebgan.alone import Measured
 from ladder_ebgan.margin import SETTLED_BELOW_PERCENT, Proposal, fall_percent
-from ladder_ebgan.report.lines import columns, hanging
+from ladder_ebgan.report.lines import columns, hanging, plus_minus
 from ladder_ebgan.report.seeds import seeds_phrase
 from ladder_ebgan.statistics import mean, standard_deviation
 
@@ -126,8 +126,7 @@ def margin_json(asked: Asked, proposal: Proposal) -> str:
 
 
 def _energy(point: Measured) -> str:
-    deviation = standard_deviation(point.energies)
-    return f"{mean(point.energies):.4g}" + ("" if deviation is None else f" ± {deviation:.2g}")
+    return plus_minus(mean(point.energies), standard_deviation(point.energies), ".4g", ".2g")
 
 
 def _fall(percent: float) -> str:

@@ -133,13 +133,13 @@ def _table(folders: Sequence[RunFolder], n_test: int | None) -> AnyTable:
     records = [folder.record for folder in folders]
     results = [result for folder in folders for result in folder.results()]
     name, recipes, variants = records[0]["identity"]["data"]["name"], _recipes(folders), variants_of(records)
-    notes = alarm_notes(folders)
+    table: AnyTable
     if of_gans(records[0]):
-        of_gans_table = build_gan_table(results, name, recipes, variants)
-        return replace(of_gans_table, notes=(*of_gans_table.notes, *notes))
-    examples = "rows" if records[0].get("columns") else "images"
-    table = build_table(results, name, n_test, recipes, variants, examples)
-    return replace(table, notes=(*table.notes, *notes))
+        table = build_gan_table(results, name, recipes, variants)
+    else:
+        examples = "rows" if records[0].get("columns") else "images"
+        table = build_table(results, name, n_test, recipes, variants, examples)
+    return replace(table, notes=(*table.notes, *alarm_notes(folders)))
 
 
 def _recipes(folders: Sequence[RunFolder]) -> list[str]:

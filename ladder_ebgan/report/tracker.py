@@ -56,14 +56,9 @@ def plan_of(experiment: Experiment) -> Plan:
         settings = experiment.request.recipe.settings(group.model)
         first_step = experiment.steps_done(group)
         groups.append(Planned(group, first_step, settings.n_steps, adversarial_steps(settings)))
-        points += [point for point in history if is_of(point, group) and point.step <= first_step]
+        points += [point for point in history if group.has(point) and point.step <= first_step]
     results, n_processes = experiment.folder.results(), experiment.resolved.n_processes
     return Plan(tuple(groups), tuple(results), n_processes, experiment.step_seconds, tuple(points))
-
-
-def is_of(point: CurvePoint, group: Group) -> bool:
-    """Return whether a point is of a replica of a group."""
-    return point.model == group.model and Replica(point.labels, point.seed) in group.replicas
 
 
 class Costs(NamedTuple):
