@@ -14,6 +14,7 @@ from ladder_ebgan.report.figures.drawing import (
     stacks_of_panels,
 )
 from ladder_ebgan.search.choice import Choice
+from ladder_ebgan.search.gan_summary import GANSummary
 from ladder_ebgan.search.outcomes import Outcome
 from ladder_ebgan.search.space import Choices, Range
 from ladder_ebgan.search.summary import Summary
@@ -29,18 +30,53 @@ def draw_search(summary: Summary) -> None:
     """Write the figures into the folder of the search."""
     folder = summary.search.folder / "figures"
     parameters_figure(summary, folder / PARAMETERS_FIGURE)
-    choice_figure(summary.choices, summary.search.request.space.labels, folder / CHOICE_FIGURE)
+    choice_figure(summary.choices, summary.space.labels, folder / CHOICE_FIGURE)
+
+
+def draw_gan_search(summary: GANSummary) -> None:
+    """Write the figure of a search of GANs into its folder."""
+    gan_parameters_figure(summary, summary.search.folder / "figures" / PARAMETERS_FIGURE)
+
+
+def gan_parameters_figure(summary: GANSummary, path: Path) -> None:
+    """Write the score over the values of each parameter, one panel for each; what diverged stands at 0."""
+    parameters = summary.space.parameters
+    figure, stacks = stacks_of_panels("Modified inception score over the parameters", len(parameters), 1, 2.8, 2.6)
+    for (axes,), (key, parameter) in zip(stacks, parameters.items(), strict=True):
+        axes.set_title(_title(key, summary.importance.get(key)), fontsize=8)
+        choices = parameter.choices if isinstance(parameter, Choices) else []
+        for status, marker, colour in (("done", "o", BLUE), ("diverged", "x", VERMILION)):
+            mine = [(each.parameters[key], each.score) for each in summary.outcomes if each.status == status]
+            places = [(choices.index(value) if choices else value, score or 0.0) for value, score in mine]
+            if places:
+                axes.plot(
+                    *zip(*places, strict=True), linestyle="none", marker=marker, color=colour, ms=4, label=status
+                )
+        if isinstance(parameter, Range):
+            _span(axes, parameter)
+        else:
+            _choice_ticks(axes, choices)
+    figure.supylabel("I'", fontsize=10)
+    first = stacks[0][0]
+    if any(each.status == "diverged" for each in summary.outcomes):
+        first.legend(fontsize=7)
+    elif not summary.best:
+        say_nothing_yet(first)
+    save(figure, path)
+
+
+def _title(key: str, share: float | None) -> str:
+    title = "\n".join(part.strip() for part in key.split(","))
+    return title + ("" if share is None else f" ({100 * share:.0f} %)")
 
 
 def parameters_figure(summary: Summary, path: Path) -> None:
     """Write the validation error over the values of each parameter, one panel for each."""
-    space = summary.search.request.space
+    space = summary.space
     figure, stacks = stacks_of_panels("Validation error over the parameters", len(space.parameters), 1, 2.8, 2.6)
     shown = [each for each in summary.outcomes if each.errors]
     for (axes,), (key, parameter) in zip(stacks, space.parameters.items(), strict=True):
-        share = summary.importance.get(key)
-        title = "\n".join(part.strip() for part in key.split(","))
-        axes.set_title(title + ("" if share is None else f" ({100 * share:.0f} %)"), fontsize=8)
+        axes.set_title(_title(key, summary.importance.get(key)), fontsize=8)
         if isinstance(parameter, Range):
             _draw(axes, shown, [float(each.parameters[key]) for each in shown])
             _span(axes, parameter)
@@ -86,6 +122,11 @@ def _span(axes: "Axes", parameter: Range) -> None:
 def _draw_choices(axes: "Axes", outcomes: Sequence[Outcome], key: str, parameter: Choices) -> None:
     names: list[Any] = [json.dumps(choice) for choice in parameter.choices]
     _draw(axes, outcomes, [names.index(each.parameters[key]) for each in outcomes])
+    _choice_ticks(axes, parameter.choices)
+
+
+def _choice_ticks(axes: "Axes", choices: Sequence[Any]) -> None:
+    names = [json.dumps(choice) for choice in choices]
     shown = [name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…" for name in names]
     axes.set_xticks(range(len(names)), shown, fontsize=7, rotation=30, ha="right")
     axes.set_xlim(-0.5, len(names) - 0.5)

@@ -1,0 +1,54 @@
+"""The command `grid`: figures 2 and 3 of the paper from two searches."""
+
+from pathlib import Path
+
+import click
+
+from ladder_ebgan.commands.options import AnyPath, need_optuna
+
+
+@click.command()
+@click.argument("ebgan_folder", metavar="EBGAN_FOLDER", type=AnyPath())
+@click.argument("gan_folder", metavar="GAN_FOLDER", type=AnyPath())
+@click.option(
+    "--output", type=AnyPath(), required=True, metavar="DIR", help="Where figures and tables are written."
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    metavar="SCORE",
+    help="Count the runs with an I' of at least this. Repeatable.  [default: 1/4, 1/2, 3/4 of real images']",
+)
+@click.option("--json", "as_json", envvar="LADDER_EBGAN_GRID_JSON", is_flag=True, help="Print the numbers as JSON.")
+def grid(
+    *, ebgan_folder: Path, gan_folder: Path, output: Path, thresholds: tuple[float, ...], as_json: bool
+) -> None:
+    """Draw the paper's figures 2 and 3 from the folders of two searches: EBGANs, then GANs.
+
+    Histograms of the modified inception score of all runs that have come to an end, and beside them the share of
+    runs above a threshold, medians, and a rank test. The searches may still go on.
+
+    \b
+    ladder-ebgan search --space grid-ebgan --trials 64
+    ladder-ebgan search --space grid-gan --trials 132
+    ladder-ebgan grid runs/mnist-search-grid-ebgan runs/mnist-search-grid-gan --output runs/grid
+    """
+    need_optuna()
+    from ladder_ebgan.folders import make_folder, refusing, write_atomically
+    from ladder_ebgan.report.figures.grid import draw_grid
+    from ladder_ebgan.report.grid import grid_json, grid_markdown, grid_text
+    from ladder_ebgan.search.grid import check_comparable, panels, read_grid, thresholds_of_real
+
+    limits = sorted(set(thresholds)) or thresholds_of_real()
+    ebgan, gan = read_grid(ebgan_folder), read_grid(gan_folder)
+    check_comparable(ebgan, gan)
+    found = panels(ebgan, gan, limits)
+    content = grid_json(ebgan, gan, found, limits)
+    with refusing(output):
+        make_folder(output)
+        write_atomically(output / "grid.json", content.encode())
+        write_atomically(output / "grid.md", grid_markdown(ebgan, gan, found, limits).encode())
+        draw_grid(found, limits, output)
+    click.echo(content if as_json else grid_text(ebgan, gan, found, limits), nl=False)
