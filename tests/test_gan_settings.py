@@ -100,7 +100,7 @@ def test_a_checkpoint_has_moments_of_the_replicas_with_adam_alone() -> None:
 
 
 def test_each_replica_goes_down_its_gradient_as_it_is_told() -> None:
-    """One weight a replica. Adam's first step is `-rate sign(g)`, gradient descent's `-rate g`; no gradient, no step."""
+    """One weight a replica. A step is `-rate g`, of Adam `-rate sign(g)` for equal gradients; none without one."""
     weights, idle = (torch.nn.Parameter(torch.tensor([[1.0], [1.0], [1.0]])) for _ in range(2))
     settings = [OptimizerSettings("sgd", 0.5), OptimizerSettings("adam", 0.25), OptimizerSettings("sgd", 0.125)]
     optimizer = ReplicaOptimizer([weights, idle], settings, (0.5, 0.9), 0.0)
