@@ -141,6 +141,8 @@ def check_comparable(ebgan: Grid, gan: Grid) -> None:
     Raises:
         UsageError: naming the first difference.
     """
+    if ebgan.model == "gan" or gan.model == "ebgan":
+        raise UsageError("give the folder of the search of EBGANs first, then that of GANs")
     difference = first_difference(ebgan.shared, gan.shared)
     if difference:
         where = difference.replace(" there", f" in {ebgan.folder}").replace(" here", f" in {gan.folder}")
