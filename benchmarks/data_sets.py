@@ -11,7 +11,6 @@ on no other data set here.
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import torch
+from ladder_ebgan_benchmarks.rows import add_row, read_rows
 from numpy.typing import NDArray
 from sklearn import datasets
 from sklearn.base import BaseEstimator
@@ -32,13 +32,13 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
 
 BUDGETS = (2, 5, 10)  # labelled rows of each class
 TEST_SHARE = 0.3
 MNIST_ROWS = 10_000  # of its training images; its test images are not read
 ALPHA = 0.05
-COLUMNS = ("data", "labels_per_class", "seed", "method", "error_percent", "seconds")
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # as of train_test_split
 
@@ -107,27 +107,19 @@ def fit(wanted: Fit) -> tuple[Fit, float, float]:
 
 def read(path: Path) -> dict[Fit, float]:
     """Return the errors in results.csv; none where there is no file."""
-    if not path.exists():
-        return {}
-    with path.open(newline="") as file:
-        return {
-            Fit(row["data"], int(row["labels_per_class"]), int(row["seed"]), row["method"]): float(
-                row["error_percent"]
-            )
-            for row in csv.DictReader(file)
-        }
+    return {
+        Fit(row["data"], int(row["labels_per_class"]), int(row["seed"]), row["method"]): float(row["error_percent"])
+        for row in read_rows(path)
+    }
 
 
 def run(path: Path, wanted: Iterable[Fit], n_jobs: int) -> None:
-    """Fit what results.csv does not have yet, and append a row as each is done."""
+    """Fit what results.csv does not have yet, and add a row as each is done."""
     done = read(path)
     missing = [each for each in wanted if each not in done]
-    if not done:
-        path.write_text(",".join(COLUMNS) + "\n")
     fits = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(joblib.delayed(fit)(f) for f in missing)
     for number, (found, error, seconds) in enumerate(fits, start=1):
-        with path.open("a", newline="") as file:
-            csv.writer(file).writerow([*found, f"{error:.4f}", f"{seconds:.2f}"])
+        add_row(path, {**found._asdict(), "error_percent": f"{error:.4f}", "seconds": f"{seconds:.2f}"})
         print(f"{number}/{len(missing)} {' '.join(map(str, found))}: {error:.2f} %", flush=True)
 
 
@@ -173,8 +165,7 @@ def _cell(errors: dict[int, float]) -> str:
     if not errors:
         return "–"
     values = list(errors.values())
-    spread = standard_deviation(values)
-    return f"{mean(values):.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+    return plus_minus(mean(values), standard_deviation(values), ".1f")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,13 +12,13 @@ RUN_FOLDER gets other_methods.csv, a row as each is done; what it has is not tra
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ladder_ebgan_benchmarks.rows import add_row, read_rows
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
@@ -27,7 +27,6 @@ from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.runs import RunFolder, read_record, replica_name
 
-COLUMNS = ("method", "labels", "seed", "test_error_percent", "seconds")
 SURE = 0.99  # probability from which a prediction becomes a label
 ROUNDS = 5
 
@@ -62,20 +61,15 @@ def make(method: str, network: str | None, seed: int) -> ClassifierMixin:
 
 def done(path: Path) -> dict[tuple[str, int, int], float]:
     """Return the errors in other_methods.csv by method, labels and seed."""
-    if not path.exists():
-        return {}
-    with path.open(newline="") as file:
-        return {
-            (row["method"], int(row["labels"]), int(row["seed"])): float(row["test_error_percent"])
-            for row in csv.DictReader(file)
-        }
+    return {
+        (row["method"], int(row["labels"]), int(row["seed"])): float(row["test_error_percent"])
+        for row in read_rows(path)
+    }
 
 
 def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
     """Train a method on each subset that it has not been trained on, and print its errors beside the run's."""
     path = folder / "other_methods.csv"
-    if not path.exists():
-        path.write_text(",".join(COLUMNS) + "\n")
     for subset in subsets(folder):
         known = done(path).get((method, subset.labels, subset.seed))
         if known is None:
@@ -87,9 +81,8 @@ def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
             with np.errstate(invalid="ignore"):  # where no label reaches: the first class
                 predicted = fitted.predict(data.test_images)
             known = 100 * float(np.mean(predicted != data.test_labels))
-            with path.open("a", newline="") as file:
-                row = [method, subset.labels, subset.seed, f"{known:.4f}", f"{seconds:.1f}"]
-                csv.writer(file).writerow(row)
+            fitted_on = {"method": method, "labels": subset.labels, "seed": subset.seed}
+            add_row(path, {**fitted_on, "test_error_percent": f"{known:.4f}", "seconds": f"{seconds:.1f}"})
         shown = {name: "diverged" if error is None else f"{error:.2f} %" for name, error in subset.errors.items()}
         ours = ", ".join(f"{name} {error}" for name, error in shown.items())
         print(f"{subset.labels} labels, seed {subset.seed}: {method} {known:.2f} %, {ours}", flush=True)

@@ -13,6 +13,7 @@ from ladder_ebgan.commands.bench import bench
 from ladder_ebgan.commands.data import data
 from ladder_ebgan.commands.doctor import doctor
 from ladder_ebgan.commands.grid import grid
+from ladder_ebgan.commands.margin import margin
 from ladder_ebgan.commands.models import models
 from ladder_ebgan.commands.predict import predict
 from ladder_ebgan.commands.recipes import recipes
@@ -33,6 +34,7 @@ LESS_MEMORY = {  # what makes a command take less
     "search": FEWER,
     "bench": "measure fewer replicas at once: add --replicas 1",
     "predict": "give fewer images at a time, or average fewer seeds",
+    "margin": "train fewer seeds: give a smaller --seeds",
     "score": "score fewer images: give a smaller --n",
     "sample": "draw fewer images at a time: give a smaller --n",
 }
@@ -54,7 +56,22 @@ def cli() -> None:
     """
 
 
-for command in (run, table, report, models, predict, sample, score, search, grid, bench, recipes, data, doctor):
+for command in (
+    run,
+    table,
+    report,
+    models,
+    predict,
+    sample,
+    score,
+    search,
+    grid,
+    margin,
+    bench,
+    recipes,
+    data,
+    doctor,
+):
     cli.add_command(command)
 
 

@@ -22,12 +22,13 @@ from ladder_ebgan.philox import philox_normal
 
 
 class LadderCosts(NamedTuple):
-    """Costs of a ladder on one batch, each `[replicas]`."""
+    """Costs of a ladder on one batch, each `[replicas]` but for the last."""
 
     total: Tensor  # what is minimised
     classification: Tensor
     denoising: Tensor  # weighted sum over layers
     energy: Tensor  # mean reconstruction energy of the unlabelled images; 0 without a decoder to layer 0
+    energies: Tensor  # that of each of them [replicas, batch]
 
 
 def ladder_costs(
@@ -46,11 +47,12 @@ def ladder_costs(
         classification_weight: of the cross-entropy, one number or `[replicas]`.
     """
     n_labeled = labels.shape[1]
+    energies = images.new_zeros(len(images), images.shape[1] - n_labeled)
     if not ladder.weighted:  # no decoder: the unlabelled images cost nothing here
         logits = ladder.encode(images[:, :n_labeled], noise[:, :n_labeled]).logits
         classification = classification_cost(logits, labels)
         zero = torch.zeros_like(classification)
-        return LadderCosts(classification_weight * classification, classification, zero, zero)
+        return LadderCosts(classification_weight * classification, classification, zero, zero, energies)
     corrupted = ladder.encode(images, noise, groups=2)
     logits, unlabeled = corrupted.logits, images[:, n_labeled:]
     classification = classification_cost(logits[:, :n_labeled], labels)
@@ -58,7 +60,8 @@ def ladder_costs(
 
     denoising = energy = torch.zeros_like(classification)
     if 0 in z_hat:
-        energy = reconstruction_energy(z_hat[0], unlabeled).mean(dim=-1)
+        energies = reconstruction_energy(z_hat[0], unlabeled)
+        energy = energies.mean(dim=-1)
         denoising = energy_weight(ladder) * energy
     if ladder.needs_clean_pass:
         clean = ladder.encode(unlabeled)
@@ -66,12 +69,19 @@ def ladder_costs(
             normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
             denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
     total = classification_weight * classification + denoising
-    return LadderCosts(total, classification, denoising, energy)
+    return LadderCosts(total, classification, denoising, energy, energies)
 
 
 def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor:
     """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places."""
     return reconstruction_energy(ladder.reconstruct(generated, noise), generated)
+
+
+def generated_energy_and_code(ladder: Ladder, generated: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `generated_energy`, and the encoder's output in the same noisy pass: `Encoding.code`."""
+    encoding = ladder.encode(generated, noise)
+    reconstruction = ladder.decode(encoding.z, encoding.logits)[0]
+    return reconstruction_energy(reconstruction, generated), encoding.code
 
 
 def energy_weight(ladder: Ladder) -> Tensor | float:
@@ -88,6 +98,7 @@ class Functions:
     generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
     normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
     layers: LayerFunctions = field(default_factory=LayerFunctions)
+    generated_energy_and_code: Callable[[Ladder, Tensor, Tensor], tuple[Tensor, Tensor]] = generated_energy_and_code
 
     @classmethod
     def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
@@ -98,4 +109,5 @@ class Functions:
             prepared(Generator.forward, compiled, device),
             normal_function(compiled, device),
             layer_functions(compiled, device),
+            prepared(generated_energy_and_code, compiled, device),
         )

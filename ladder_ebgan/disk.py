@@ -13,10 +13,12 @@ from ladder_ebgan.gan.frame import framed_size
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.gan.task import KEPT_IMAGES
 from ladder_ebgan.ladder_task import GENERATED_IMAGES
+from ladder_ebgan.training import adversarial_steps
 
 BYTES = 4  # of a float32
 STATES = 3  # numbers that a checkpoint has for each parameter: itself and Adam's two moments
 CURVE_POINT_BYTES = 100  # of a line of history.csv, roughly
+HISTOGRAM_BYTES = 250  # of a line of energies.csv, roughly
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class ReplicaBytes:
 
     model: int  # its file in models/
     predictions: int  # its file in predictions/, at most: it is compressed
-    curve: int  # its lines in history.csv, roughly
+    curve: int  # its lines in history.csv and energies.csv, roughly
     checkpoint: int  # its part of a checkpoint, which is removed when its group is finished
 
     @property
@@ -48,12 +50,11 @@ def replica_bytes(recipe: AnyRecipe, model: str, n_labels: int, dataset: Dataset
     sizes = [dataset.n_features, *recipe.network.hidden_sizes, dataset.n_classes]
     decoded = [layer for layer, weight in enumerate(settings.denoising_weights) if weight > 0]
     n_units = sum(sizes[1:]) + sum(sizes[min(decoded, default=len(sizes)) :])  # normalised in encoder and decoder
-    n_points = -(-settings.n_steps // recipe.training.curve_every_steps)
     n_pixels = GENERATED_IMAGES * dataset.n_features if has_generator else 0  # a byte each
     return ReplicaBytes(
         model=BYTES * (n_parameters + 2 * n_units),  # a mean and a variance of each
         predictions=BYTES * len(dataset.test_labels) * dataset.n_classes + 8 * n_labels + n_pixels,
-        curve=CURVE_POINT_BYTES * n_points,
+        curve=_curve_bytes(recipe, model),
         checkpoint=BYTES * (STATES * n_parameters + n_averaged),
     )
 
@@ -73,6 +74,13 @@ def _gan_bytes(recipe: GANRecipe, model: str, dataset: Dataset) -> ReplicaBytes:
     return ReplicaBytes(
         model=BYTES * n_parameters,
         predictions=KEPT_IMAGES * dataset.n_features,
-        curve=CURVE_POINT_BYTES * -(-settings.n_steps // recipe.training.curve_every_steps),
+        curve=_curve_bytes(recipe, model),
         checkpoint=BYTES * n_states,
     )
+
+
+def _curve_bytes(recipe: AnyRecipe, model: str) -> int:
+    """Return what the points of a curve take, and the histograms of those that have a margin."""
+    settings, every = recipe.settings(model), recipe.training.curve_every_steps
+    n_points = -(-settings.n_steps // every)
+    return CURVE_POINT_BYTES * n_points + HISTOGRAM_BYTES * (adversarial_steps(settings) // every)

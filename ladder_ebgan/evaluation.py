@@ -127,7 +127,7 @@ def top_features(ladder: Ladder, statistics: Statistics, images: Tensor) -> Tens
     """
     parts = []
     for part in _parts(ladder, images):
-        parts.append(torch.relu(ladder.encode(part, statistics=statistics).z[-2] + ladder.beta[-2]))
+        parts.append(ladder.encode(part, statistics=statistics).code)
     return torch.cat(parts, dim=1)
 
 

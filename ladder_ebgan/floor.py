@@ -101,6 +101,10 @@ def step_work(recipe: Recipe, model: str, adversarial: bool, n_features: int, n_
         for layer, (n_in, n_out) in enumerate(generator, start=1):
             trained = options.is_trained
             found.update(_products(batch, n_in, n_out, to_weight=trained, to_input=trained and layer > 1))
+        if options.is_trained and settings.pulling_away_weight:  # cosines of all pairs of codes, and their gradient
+            found.update(
+                [Product("forward", batch, sizes[-2], batch), Product("input gradient", batch, batch, sizes[-2])]
+            )
         n_parameters += sum(n_in * n_out + n_out for n_in, n_out in generator)
         n_normals += batch * generator_sizes[0]
     products = tuple(replace(product, count=count) for product, count in found.items())

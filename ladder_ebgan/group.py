@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ladder_ebgan.checkpoints import checkpoint_bytes, restore
 from ladder_ebgan.gan.training import GANProgress, GANState
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder
 from ladder_ebgan.training import Progress, State
 
@@ -67,6 +67,9 @@ class Task(Protocol):
     def curve_points(self, progress: Any) -> list[CurvePoint]:
         """Return points of the learning curves, one a replica."""
 
+    def energy_histograms(self, progress: Any) -> list[EnergyHistogram]:
+        """Return the energies of that step, one row a replica; none without a generator and energies."""
+
     def finish(self, folder: RunFolder) -> list[Result]:
         """Evaluate, and store what stays of each replica, but for its result."""
 
@@ -100,7 +103,7 @@ class GroupJob:
             last = progress.step == self.task.n_steps
             if last or progress.step % self.task.curve_every_steps == 0:
                 points = self.task.curve_points(progress)
-                self.folder.append_history(points)
+                self.folder.append_history(points, self.task.energy_histograms(progress))
                 yield CurveMeasured(self.group, points)
             stopping = stop_reason() is not None
             if last or stopping or time.monotonic() - last_checkpoint > pause:

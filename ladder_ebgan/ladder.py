@@ -26,6 +26,7 @@ class Encoding(NamedTuple):
 
     z: list[Tensor]  # layers 0..L, after normalisation and noise, of the last group [replicas, group, features]
     z_pre: list[Tensor]  # layers 1..L before normalisation [replicas, batch, features]
+    code: Tensor  # h of layer L - 1, the highest hidden one, behind its ReLU [replicas, batch, features]
     logits: Tensor  # [replicas, batch, classes]
 
 
@@ -119,9 +120,9 @@ class Ladder(nn.Module):
         """
         noises, noise_stds = self._noise_of_layers(noise)
         h = x if noises[0] is None else torch.add(x, noises[0], alpha=noise_stds[0])
-        zs, zs_pre = [h.unflatten(1, (groups, -1))[:, -1]], []
+        zs, zs_pre, code = [h.unflatten(1, (groups, -1))[:, -1]], [], h
         for layer, (weight, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
-            relu = layer < len(self.encoder)
+            relu, code = layer < len(self.encoder), h
             z_pre = replica_matmul(h, weight, self.product_dtype if relu else torch.float32)
             if statistics is None:
                 h, z = self.functions.noisy_layer(z_pre, noises[layer], noise_stds[layer], beta, groups, relu)
@@ -130,7 +131,7 @@ class Ladder(nn.Module):
                 h = torch.relu(z + beta) if relu else z + beta
             zs.append(z)
             zs_pre.append(z_pre)
-        return Encoding(zs, zs_pre, h if self.gamma is None else h * self.gamma)
+        return Encoding(zs, zs_pre, code, h if self.gamma is None else h * self.gamma)
 
     def _noise_of_layers(self, noise: Tensor | None) -> tuple[list[Tensor | None], list[float]]:
         """Return each layer's part of the noise, and the number to multiply it by; None in a clean pass."""

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from ladder_ebgan.checkpoints import model_bytes
 from ladder_ebgan.data import subset_order
+from ladder_ebgan.diversity import Diversity
 from ladder_ebgan.drawing import as_bytes, draw
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.evaluation import calibrate, class_probabilities, error_percent, unlabeled_sample
 from ladder_ebgan.ladder import Statistics
-from ladder_ebgan.outcome import curve_points, model_metadata, result_of
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.outcome import curve_points, energy_histograms, model_metadata, result_of
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 from ladder_ebgan.training import Progress, train
 
@@ -51,6 +52,10 @@ class LadderTask:
     def curve_points(self, progress: Progress) -> list[CurvePoint]:
         """Return points of the learning curves, one a replica."""
         return self.curve.measure(progress)
+
+    def energy_histograms(self, progress: Progress) -> list[EnergyHistogram]:
+        """Return the energies of that step, one row a replica; none without a generator."""
+        return energy_histograms(self.group, progress.step, progress.margin, *progress.costs.energies)
 
     def finish(self, folder: RunFolder) -> list[Result]:
         """Evaluate on the test images, for the first and only time, and store everything that stays."""
@@ -112,6 +117,7 @@ class CurveSample:
         self.index = torch.from_numpy(np.stack(padded)).to(job.resolved.device)  # [replicas, size]
         self.sizes = torch.tensor([len(sample) for sample in samples], device=job.resolved.device)
         self.calibration = job.calibration(CURVE_CALIBRATION_BATCHES)
+        self.diversity = Diversity(job.data.train_images, watched)
 
     def measure(self, progress: Progress) -> list[CurvePoint]:
         """Return a point for each replica; costs are those of this step's minibatch."""
@@ -123,6 +129,7 @@ class CurveSample:
             "energy_real": costs.ladder.energy,
             "energy_generated": costs.energy_generated,
             "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
+            "generated_diversity": None if progress.margin is None else self._diversity(),
         }
         return curve_points(self.job.group, progress.step, progress.learning_rate, progress.margin, measured)
 
@@ -131,3 +138,10 @@ class CurveSample:
         statistics = calibrate(ladder, data.train_images, *self.calibration)
         probabilities = class_probabilities(ladder, statistics, data.train_images[self.index])
         return error_percent(probabilities, data.train_labels[self.index], self.sizes)
+
+    def _diversity(self) -> Tensor | None:
+        generator, seeds = self.job.state.generator, self.job.seeds
+        if generator is None or generator.is_noise:
+            return None
+        batch_size = self.job.engine.recipe.training.batch_size
+        return self.diversity.of(lambda n: draw(generator, seeds, n, batch_size))

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ladder_ebgan._version import __version__
 from ladder_ebgan.data import Dataset
+from ladder_ebgan.energy_bins import histogram_text
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import identity_of_model
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, Replica
 
 
@@ -97,6 +98,19 @@ def curve_points(
             **{name: None if column is None else column[r] for name, column in values.items()},
         )
         for r, replica in enumerate(group.replicas)
+    ]
+
+
+def energy_histograms(
+    group: Group, step: int, margin: float | None, real: Tensor | None, generated: Tensor | None
+) -> list[EnergyHistogram]:
+    """Return the energies of a step's minibatch `[replicas, batch]`, one row a replica; none where one is None."""
+    if margin is None or real is None or generated is None:
+        return []
+    of_real, of_generated = (map(histogram_text, each.float().cpu().numpy()) for each in (real, generated))
+    return [
+        EnergyHistogram(group.model, *replica, step, margin, *texts)
+        for replica, *texts in zip(group.replicas, of_real, of_generated, strict=True)
     ]
 
 

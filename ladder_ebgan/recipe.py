@@ -174,7 +174,8 @@ class EBGANLadderSettings(LadderSettings):
     margin: Curve  # m of Eq. (1)
     generator: GeneratorSettings
     energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
-    added = {**LadderSettings.added, "energy_weighted": True}
+    pulling_away_weight: NonNegative = 0.0  # of Eq. (14) in the generator's loss
+    added = {**LadderSettings.added, "energy_weighted": True, "pulling_away_weight": 0.0}
 
     @property
     def has_generator(self) -> bool:
@@ -298,7 +299,7 @@ def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]
 def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
     """Check the tables of a recipe of classifiers and return it; `source` is named in messages."""
     if not tables.keys().isdisjoint(GAN_MODELS):
-        raise UsageError(f"{source} is of GANs without labels, which only 'ladder-ebgan run' trains")
+        raise UsageError(f"{source} is of GANs without labels, which 'ladder-ebgan run' trains")
     return validated(Recipe, tables, source)
 
 

@@ -1,6 +1,8 @@
-"""One finished replica: the row of `results.csv` that tables and figures are made from."""
+"""The rows of a run: a finished replica, a point of its learning curve, the energies of a step."""
 
 from dataclasses import dataclass
+
+from ladder_ebgan.energy_bins import histogram_of
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,25 @@ class CurvePoint:
     energy_real: float | None
     energy_generated: float | None
     open_hinges_percent: float | None  # share of generated images with energy below the margin
+    generated_diversity: float | None = None  # see diversity.py; the files of an early version do not have it
+
+
+@dataclass(frozen=True)
+class EnergyHistogram:
+    """One row of `energies.csv`: a replica at one step of its training against a generator.
+
+    Both histograms are of that step's minibatch, before its updates, as `energy_bins.histogram_text` writes them.
+    """
+
+    model: str
+    labels: int
+    seed: int
+    step: int
+    margin: float
+    real: str
+    generated: str
+
+    def __post_init__(self) -> None:
+        """Refuse what are no histograms: a ValueError."""
+        histogram_of(self.real)
+        histogram_of(self.generated)

@@ -1,4 +1,4 @@
-"""The rows of `results.csv` and `history.csv` as CSV: written, and read back with care."""
+"""The rows of `results.csv`, `history.csv` and `energies.csv` as CSV: written, and read back with care."""
 
 import csv
 import io
@@ -9,25 +9,36 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 
-Row = TypeVar("Row", Result, CurvePoint)
+Row = TypeVar("Row", Result, CurvePoint, EnergyHistogram)
 LARGEST = {int: 2**53, float: 3.5e38}  # of what is written: float32 ends there
 
 
 def rows_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
-    """Return rows as CSV, one a line; None is empty. A column with a default is left out if no row has a value."""
+    """Return rows as CSV, one a line; None is empty.
+
+    Of results a column with a default is left out if no row has a value. Files that grow have all columns.
+    """
     rows, buffer = list(rows), io.StringIO()
     names = [
         field.name
         for field in fields(row_type)
-        if field.default is MISSING or any(getattr(row, field.name) is not None for row in rows)
+        if row_type is not Result
+        or field.default is MISSING
+        or any(getattr(row, field.name) is not None for row in rows)
     ]
     writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     if header:
         writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return buffer.getvalue()
+
+
+def is_current(path: Path, row_type: type[Row]) -> bool:
+    """Return whether a file that is there ends with a whole line, and has the columns of this version."""
+    content = path.read_bytes()
+    return content.endswith(b"\n") and content.startswith(rows_text([], row_type, header=True).encode())
 
 
 def read_rows(path: Path, row_type: type[Row]) -> list[Row]:

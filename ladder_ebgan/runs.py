@@ -3,6 +3,7 @@
     run.json        what the run is and how it was resolved
     results.csv     one row a finished replica
     history.csv     learning curves
+    energies.csv    histograms of energies, where generators train
     predictions/    one npz a replica: labelled indices, class probabilities of the test images, generated images
     models/         one safetensors file a replica
     checkpoints/    one safetensors file an unfinished group of replicas
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,15 +34,16 @@ from ladder_ebgan.folders import (
     write_atomically,
 )
 from ladder_ebgan.record import FORMAT, parse_record
-from ladder_ebgan.results import CurvePoint, Result
-from ladder_ebgan.rows import Row, read_rows, rows_text
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
+from ladder_ebgan.rows import Row, is_current, read_rows, rows_text
 from ladder_ebgan.system import nearest
 
 RUN_FILES = [  # all but run.json
-    *["results.csv", "history.csv", "predictions", "models", "checkpoints", "figures"],
+    *["results.csv", "history.csv", "energies.csv", "predictions", "models", "checkpoints", "figures"],
     *["table.json", "table.md", "table.csv", "table.tex", "report.html"],
 ]
 RECORD = "run.json"
+Curve = TypeVar("Curve", CurvePoint, EnergyHistogram)  # a row of a file that grows
 FOLDERS = ("predictions", "models", "checkpoints", "figures")
 
 
@@ -69,6 +71,10 @@ class Group:
     def identity(self) -> dict[str, Any]:
         """What `run.json` and the group's checkpoint say of it."""
         return {"model": self.model, "replicas": [list(replica) for replica in self.replicas]}
+
+    def has(self, row: CurvePoint | EnergyHistogram) -> bool:
+        """Return whether a row is of one of its replicas."""
+        return row.model == self.model and (row.labels, row.seed) in self.replicas
 
 
 def replica_name(model: str, labels: int, seed: int) -> str:
@@ -123,8 +129,12 @@ class RunFolder:
         """Return the learning curves."""
         return read_rows(self.path / "history.csv", CurvePoint)
 
+    def energies(self) -> list[EnergyHistogram]:
+        """Return the histograms of energies."""
+        return read_rows(self.path / "energies.csv", EnergyHistogram)
+
     def sort_rows(self) -> None:
-        """Put results and learning curves in the order of the groups, whichever of them was faster."""
+        """Put results, learning curves and energies in the order of the groups, whichever of them was faster."""
         order = {
             (group.model, *replica): position
             for position, group in enumerate(self.groups)
@@ -132,31 +142,25 @@ class RunFolder:
         }
         _sort_rows(self.path / "results.csv", Result, order)
         _sort_rows(self.path / "history.csv", CurvePoint, order)
+        _sort_rows(self.path / "energies.csv", EnergyHistogram, order)
 
     def repair_history(self) -> None:
-        """Drop a last line that a kill cut short, so that the next line does not continue it."""
-        path, points = self.path / "history.csv", self.history()
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
-            _write_rows(path, points, CurvePoint)
+        """Drop a last line that a kill cut short, so that the next line does not continue it.
 
-    def append_history(self, points: Iterable[CurvePoint]) -> None:
-        """Append points of learning curves."""
-        path = self.path / "history.csv"
-        text = rows_text(points, CurvePoint, header=not path.exists())
-        with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text)
+        Columns that an earlier version did not know are added, so that the lines to come have no others.
+        """
+        _repair_rows(self.path / "history.csv", CurvePoint)
+        _repair_rows(self.path / "energies.csv", EnergyHistogram)
+
+    def append_history(self, points: Iterable[CurvePoint], histograms: Iterable[EnergyHistogram] = ()) -> None:
+        """Append points of learning curves, and the energies of the same step."""
+        _append_rows(self.path / "history.csv", list(points), CurvePoint)
+        _append_rows(self.path / "energies.csv", list(histograms), EnergyHistogram)
 
     def cut_history(self, group: Group, step: int) -> None:
-        """Drop what a group's curves say after `step`: the steps to come will say it again."""
-        path = self.path / "history.csv"
-        if path.exists():
-            replicas = set(group.replicas)
-            kept = [
-                point
-                for point in self.history()
-                if point.model != group.model or (point.labels, point.seed) not in replicas or point.step <= step
-            ]
-            _write_rows(path, kept, CurvePoint)
+        """Drop what a group's curves and energies say after `step`: the steps to come will say it again."""
+        _cut_rows(self.path / "history.csv", CurvePoint, group, step)
+        _cut_rows(self.path / "energies.csv", EnergyHistogram, group, step)
 
     def checkpoint_path(self, group: Group) -> Path:
         """Return where the group's checkpoint is, or would be."""
@@ -289,3 +293,23 @@ def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int]
 
 def _write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
     write_atomically(path, rows_text(rows, row_type, header=True).encode())
+
+
+def _append_rows(path: Path, rows: list[Row], row_type: type[Row]) -> None:
+    """Append rows to a file that is made with its header when there are the first of them."""
+    if rows:
+        text = rows_text(rows, row_type, header=not path.exists())
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+
+
+def _repair_rows(path: Path, row_type: type[Row]) -> None:
+    rows = read_rows(path, row_type)
+    if path.exists() and not is_current(path, row_type):
+        _write_rows(path, rows, row_type)
+
+
+def _cut_rows(path: Path, row_type: type[Curve], group: Group, step: int) -> None:
+    if path.exists():
+        kept = [row for row in read_rows(path, row_type) if row.step <= step or not group.has(row)]
+        _write_rows(path, kept, row_type)

@@ -20,7 +20,7 @@ from ladder_ebgan.costs import Functions, LadderCosts, energy_weight
 from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
-from ladder_ebgan.losses import generator_loss, margin_hinge
+from ladder_ebgan.losses import generator_loss, margin_hinge, pulling_away_term
 from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
 from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
@@ -30,16 +30,22 @@ Optimizer = torch.optim.Adam | ReplicaAdam
 
 
 class StepCosts(NamedTuple):
-    """What a step reports, each `[replicas]`; the last two are None without a generator."""
+    """What a step reports, each `[replicas]`; all but the first are None without a generator."""
 
     ladder: LadderCosts
     energy_generated: Tensor | None
     open_hinges: Tensor | None  # share of generated images with energy below the margin
+    energies_generated: Tensor | None = None  # of each image [replicas, batch]
 
     @property
     def total(self) -> Tensor:
         """What is minimised."""
         return self.ladder.total
+
+    @property
+    def energies(self) -> tuple[Tensor | None, Tensor | None]:
+        """Energies of each real and each generated image; None without a generator."""
+        return None if self.energies_generated is None else self.ladder.energies, self.energies_generated
 
     @property
     def shown(self) -> tuple[Tensor | None, ...]:
@@ -175,13 +181,15 @@ def adversarial_step(
     margin: Tensor | float,
     energy_weighted: bool = True,
     consistency: Consistency | None = None,
+    pulling_away_weight: float = 0.0,
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
     Both see the same generated images under the same noise. The generated images pass the ladder as a batch of
     their own, with its own statistics; at margin 0 the discriminator's update is the plain ladder's, to the bit.
     The energy carries lambda_L2 as a whole, hinge included, so the margin is in the unit of the energy; the hinge
-    has a weight of 1 if it is not to be `energy_weighted`. Generators without an optimiser stay as they are.
+    has a weight of 1 if it is not to be `energy_weighted`. The generators' loss alone has the pulling-away term.
+    Generators without an optimiser stay as they are.
     """
     assert state.generator is not None
     assert batch.latents is not None
@@ -195,11 +203,21 @@ def adversarial_step(
 
     if state.generator_optimizer is not None:
         with frozen(state.ladder):
-            fooled = functions.generated_energy(state.ladder, generated, batch.generated_noise)
-            update(state.generator_optimizer, generator_loss(fooled))
+            judged = state.ladder, generated, batch.generated_noise
+            update(state.generator_optimizer, _generator_cost(*judged, functions, pulling_away_weight))
     energy = energy.detach()
     open_hinges = (energy < margin).float().mean(dim=-1)
-    return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges)
+    return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges, energy)
+
+
+def _generator_cost(
+    ladder: Ladder, generated: Tensor, noise: Tensor, functions: Functions, pulling_away_weight: float
+) -> Tensor:
+    """Return Eq. (2), and if it has a weight Eq. (14) of the encoder's outputs in the same pass."""
+    if not pulling_away_weight:
+        return generator_loss(functions.generated_energy(ladder, generated, noise))
+    energy, code = functions.generated_energy_and_code(ladder, generated, noise)
+    return generator_loss(energy) + pulling_away_weight * pulling_away_term(code)
 
 
 def _ladder_costs(
@@ -258,7 +276,9 @@ class Stepper:
         self.state, self.batches, self.functions = state, batches, functions
         self.settings = [settings] if isinstance(settings, LadderSettings) else list(settings)
         first, device = self.settings[0], batches.step.device
-        self.energy_weighted = isinstance(first, EBGANLadderSettings) and first.energy_weighted
+        of_ebgan = first if isinstance(first, EBGANLadderSettings) else None
+        self.energy_weighted = of_ebgan is not None and of_ebgan.energy_weighted
+        self.pulling_away_weight = 0.0 if of_ebgan is None else of_ebgan.pulling_away_weight
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
         self.vat_weight = per_replica([each.vat_weight for each in self.settings], device)
         self.vat_radius = per_replica([each.vat_radius for each in self.settings], device)
@@ -282,9 +302,8 @@ class Stepper:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)
             margin = margin.unsqueeze(-1)
-            costs = adversarial_step(
-                state, batch, self.functions, weight, margin, self.energy_weighted, consistency
-            )
+            how = self.energy_weighted, consistency, self.pulling_away_weight
+            costs = adversarial_step(state, batch, self.functions, weight, margin, *how)
         else:
             costs = ladder_step(state, batch, self.functions, weight, consistency)
         if state.average is not None:

@@ -38,7 +38,7 @@ from ladder_ebgan.data import Dataset
 from ladder_ebgan.errors import MachineError
 from ladder_ebgan.group import GroupEvent, Stepped
 from ladder_ebgan.machine import Resolved, apply
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder
 from ladder_ebgan.trainer import Trainer
 
@@ -280,9 +280,9 @@ class ForwardingFolder(RunFolder):
         """Add finished replicas, all at once."""
         self._write("add_results", list(results))
 
-    def append_history(self, points: Iterable[CurvePoint]) -> None:
-        """Append points of learning curves."""
-        self._write("append_history", list(points))
+    def append_history(self, points: Iterable[CurvePoint], histograms: Iterable[EnergyHistogram] = ()) -> None:
+        """Append points of learning curves, and the energies of the same step."""
+        self._write("append_history", list(points), list(histograms))
 
     def cut_history(self, group: Group, step: int) -> None:
         """Drop what a group's curves say after `step`."""

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when PyTorch is loaded; processes of tests have it as well
+
 import numpy as np
 import pytest
 import tiny
@@ -11,10 +13,6 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan.recipe import Recipe, load_recipe
-
-torch.set_num_threads(1)  # the networks here are too small for more
-if "PYTEST_XDIST_WORKER" in os.environ:  # another process of tests has the other core: threads would wait for it
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ON_GPU = [
     pytest.mark.gpu,
@@ -44,8 +42,14 @@ SMALL_RECIPE = (
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _alike() -> None:
+    """Begin each test alike, whatever a training in this process has set before.
+
+    One thread, since threads that wait for a busy core take twenty times as long.
+    """
     torch.manual_seed(0)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ combinator.l the vectors of layer l's denoising function.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -103,6 +103,7 @@ class Pass:
     z: list[Matrix]  # layers 0..L
     statistics: list[tuple[list[float], list[float]]]  # of layers 1..L, before normalisation
     logits: Matrix
+    code: Matrix = field(default_factory=list)  # h of the highest hidden layer
 
 
 def encode(
@@ -128,7 +129,7 @@ def encode(
         beta = p[f"beta.{layer - 1}"].ravel().tolist()
         shifted = [[a + b for a, b in zip(row, beta, strict=True)] for row in z]
         if layer < top:
-            h = [[max(0.0, a) for a in row] for row in shifted]
+            h = done.code = [[max(0.0, a) for a in row] for row in shifted]
         else:
             gamma = p["gamma"].ravel().tolist()
             done.logits = [[g * a for g, a in zip(gamma, row, strict=True)] for row in shifted]
@@ -243,6 +244,17 @@ def discriminator_loss(real: Sequence[float], generated: Sequence[float], margin
 def generator_loss(generated: Sequence[float]) -> float:
     """Eq. (2), averaged over the batch."""
     return sum(generated) / len(generated)
+
+
+def pulling_away(code: Matrix) -> float:
+    """Eq. (14): the mean squared cosine of all ordered pairs; a row of zeros has none."""
+    total, n = 0.0, len(code)
+    for i, a in enumerate(code):
+        for j, b in enumerate(code):
+            lengths = math.hypot(*a) * math.hypot(*b)
+            if i != j and lengths:
+                total += (sum(x * y for x, y in zip(a, b, strict=True)) / lengths) ** 2
+    return total / (n * (n - 1))
 
 
 def numerical_gradient(function: Callable[[Parameters], float], p: Parameters, h: float = 1e-6) -> Parameters:

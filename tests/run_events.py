@@ -60,7 +60,7 @@ def stepped(group: Group, step: int, margin: float | None = None, diverged: tupl
     r = torch.arange(float(len(group.replicas)))
     total = r.clone()
     total[list(diverged)] = math.nan
-    ladder = LadderCosts(total, 0.5 + r, 10 * (0.5 + r), 2 + r)
+    ladder = LadderCosts(total, 0.5 + r, 10 * (0.5 + r), 2 + r, 2 + r[:, None])
     costs = StepCosts(ladder, None, None) if margin is None else StepCosts(ladder, 4 + r, 0.25 + 0 * r)
     return Stepped(group, Progress(step, 0.1, margin, costs))
 

@@ -53,3 +53,25 @@ def test_the_run_goes_on(folder: Path) -> None:
     results = (folder / "results.csv").read_text()
     assert results.startswith(finished)
     assert results.splitlines()[2].startswith("ebgan-ladder,20,0,ok,")
+
+
+def test_its_curves_go_on_with_the_columns_of_today(folder: Path) -> None:
+    """What was measured stays; what was not is empty."""
+    before = (folder / "history.csv").read_text().splitlines()
+    assert "generated_diversity" not in before[0]
+    tiny.done(*tiny.arguments(folder, "--seeds", "1"))
+    header, *rows = (folder / "history.csv").read_text().splitlines()
+    assert header == before[0] + ",generated_diversity"
+    assert rows[: len(before) - 1] == [f"{row}," for row in before[1:]]
+    (adversarial,) = [row for row in rows if row.startswith("ebgan-ladder,20,0,10,")]
+    assert not adversarial.endswith(",")
+    assert [row.split(",")[:4] for row in (folder / "energies.csv").read_text().splitlines()[1:]] == [
+        ["ebgan-ladder", "20", "0", "10"]
+    ]
+
+
+def test_its_tables_and_figures_are_made_without_energies(folder: Path) -> None:
+    history = (folder / "history.csv").read_bytes()
+    tiny.done("report", str(folder))
+    assert (folder / "history.csv").read_bytes() == history
+    assert not (folder / "energies.csv").exists()

@@ -68,7 +68,7 @@ def test_fifty_steps_from_random_weights(
     model: str, weights: tuple[str, ...], small: MakeRecipe, data: SmallData
 ) -> None:
     defined, kernels = (trained_from_random_weights(run) for run in both(small(*LONGER, *weights), model, data))
-    assert len(reported(defined)) == N_STEPS * (6 if model == "ebgan-ladder" else 4)
+    assert len(reported(defined)) == N_STEPS * (8 if model == "ebgan-ladder" else 5)
     assert_close(reported(kernels), reported(defined), rtol=1e-4, atol=1e-4)
     assert_close(named_parameters(kernels), named_parameters(defined), rtol=1e-4, atol=1e-4)
     assert not torch.equal(kernels.state.ladder.encoder[0], defined.state.ladder.encoder[0])  # others computed it
@@ -104,7 +104,12 @@ def test_fifty_steps_with_bfloat16_products(model: str, small: MakeRecipe, data:
     )
     expected, costs = (
         torch.stack(
-            [cost for p in run.progress for cost in (*p.costs.ladder, p.costs.energy_generated) if cost is not None]
+            [
+                cost
+                for p in run.progress
+                for cost in (*p.costs.ladder[:4], p.costs.energy_generated)  # not of each image
+                if cost is not None
+            ]
         )
         for run in (defined, kernels)
     )

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ladder_ebgan.report.lines import NARROWEST, columns, hanging
+from ladder_ebgan.report.lines import NARROWEST, columns, hanging, plus_minus
 
 
 def test_a_text_hangs_below_its_beginning() -> None:
@@ -17,6 +17,13 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
         "         1   None",
     ]
     assert columns(("name", "n"), []) == ["name  n"]
+
+
+def test_a_mean_stands_beside_its_deviation() -> None:
+    assert plus_minus(6.009, 0.476) == "6.01 ± 0.48"
+    assert plus_minus(6.009, None) == "6.01"
+    assert plus_minus(0.012345, 0.00678, ".4g", ".2g") == "0.01235 ± 0.0068"
+    assert plus_minus(6.009, 0.476, ".1f") == "6.0 ± 0.5"
 
 
 @given(st.text("ab- ", max_size=80), st.integers(0, 60))

@@ -137,6 +137,7 @@ def test_curves_look_at_no_row_of_a_test(run: Path) -> None:
     assert figures == {
         "error_by_seed",
         "energies",
+        "energy_histograms_ebgan-ladder_16",
         "confusion_matrix_ladder_16",
         "confusion_matrix_ebgan-ladder_16",
     }

@@ -1,3 +1,4 @@
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -5,11 +6,13 @@ from typing import Any
 import pytest
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.results import CurvePoint, Result
-from ladder_ebgan.rows import read_rows, rows_text
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
+from ladder_ebgan.rows import is_current, read_rows, rows_text
 
 RESULT = Result("ladder", 20, 0, "ok", 1.5, None, 5, 0.1, 'a "fast", one', "float32", "0.1", "2.13")
 POINT = CurvePoint("ladder", 20, 0, 10, 0.1, -1e-8, None, 12.5, 3.4e38, None, None, None)
+
+HISTOGRAM = EnergyHistogram("ebgan", 0, 3, 10, 8.5, "24:90 25:10", "")
 
 
 def damage(tmp_path: Path, text: str | bytes, row_type: Any = Result) -> str:
@@ -23,7 +26,7 @@ def damage(tmp_path: Path, text: str | bytes, row_type: Any = Result) -> str:
     return message
 
 
-@pytest.mark.parametrize("row", [RESULT, POINT])
+@pytest.mark.parametrize("row", [RESULT, POINT, replace(POINT, generated_diversity=0.5), HISTOGRAM])
 def test_rows_are_read_as_they_were_written(tmp_path: Path, row: Any) -> None:
     text = rows_text([row, row], type(row), header=True)
     assert text.count("\n") == 3
@@ -46,20 +49,25 @@ WRONG: dict[str, list[str]] = {
     "unlabeled_error_percent": ["-3", "101", *NUMBERS],
     "energy_real": ["1e308", "-1e308", *NUMBERS],
     "margin": ["1e308", *NUMBERS],
+    "generated_diversity": ["1e308", *NUMBERS],
+    "real": ["24", "24:1,", "x:1", "24:-1", "24: 1"],
 }
 CASES = [(name, text) for name, texts in WRONG.items() for text in texts]
 
 
 @pytest.mark.parametrize(("name", "text"), CASES, ids=[f"{name} {text[:12]}" for name, text in CASES])
 def test_a_number_that_is_never_written_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    row: Any = RESULT if name in Result.__dataclass_fields__ else POINT
+    every: list[Any] = [RESULT, POINT, HISTOGRAM]
+    row = next(row for row in every if name in row.__dataclass_fields__)
     right = rows_text([row], type(row), header=True)
     wrong = rows_text([_with(row, name, text)], type(row), header=False)
     assert "row 2: " in damage(tmp_path, right + wrong, type(row))
 
 
 def _with(row: Any, name: str, text: str) -> Any:
-    return type(row)(**{**vars(row), name: text})
+    changed = copy(row)
+    object.__setattr__(changed, name, text)  # past the checks of its own
+    return changed
 
 
 TEXT = rows_text([RESULT], Result, header=True)
@@ -111,3 +119,24 @@ def test_a_column_with_a_default_is_written_if_some_row_has_a_value(tmp_path: Pa
     assert text.splitlines()[0].endswith(",torch_version,modified_inception_score,n_modes")
     (tmp_path / "rows.csv").write_text(text)
     assert read_rows(tmp_path / "rows.csv", Result) == [RESULT, scored]
+
+
+def test_a_file_that_grows_has_all_columns_so_that_all_its_lines_have_the_same() -> None:
+    plain, with_value = POINT, replace(POINT, generated_diversity=0.5)
+    header, first, second = rows_text([plain, with_value], CurvePoint, header=True).splitlines()
+    assert header.endswith(",open_hinges_percent,generated_diversity")
+    assert first + "\n" == rows_text([plain], CurvePoint, header=False)
+    assert first.endswith(",")
+    assert second.endswith(",0.5")
+
+
+def test_a_file_of_an_early_version_is_read_and_known_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    text = rows_text([POINT], CurvePoint, header=True)
+    path.write_text(text)
+    assert is_current(path, CurvePoint)
+    path.write_text(text.replace(",generated_diversity", "").replace(",\n", "\n"))
+    assert read_rows(path, CurvePoint) == [POINT]
+    assert not is_current(path, CurvePoint)
+    path.write_text(text + "lad")
+    assert not is_current(path, CurvePoint)

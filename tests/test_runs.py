@@ -15,8 +15,9 @@ import tiny
 from safetensors import safe_open
 
 from ladder_ebgan.data import labeled_order, load_dataset
+from ladder_ebgan.energy_bins import histogram_of, lower_edge
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import (
     FORMAT,
     Group,
@@ -42,6 +43,10 @@ GROUP = Group("ladder", (Replica(20, 0), Replica(30, 0)))
 
 def point(step: int, model: str = "ladder", labels: int = 20, seed: int = 0) -> CurvePoint:
     return CurvePoint(model, labels, seed, step, 0.1, 0.5, None, 12.5, None, None, None, None)
+
+
+def histogram(step: int, model: str = "ladder", labels: int = 20, seed: int = 0) -> EnergyHistogram:
+    return EnergyHistogram(model, labels, seed, step, 8.0, "24:3", "25:1 26:2")
 
 
 def result(seed: int, error: float | None = 1.5) -> Result:
@@ -75,9 +80,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_a_finished_run_leaves_its_files_and_no_others(tmp_path_factory: pytest.TempPathFactory) -> None:
     names = [f"{model}-20-{seed}" for model in ("ebgan-ladder", "ladder") for seed in (0, 1)]
-    expected = {".lock", "run.json", "results.csv", "history.csv"}
+    expected = {".lock", "run.json", "results.csv", "history.csv", "energies.csv"}
     expected |= {f"table.{suffix}" for suffix in ("json", "md", "csv", "tex")}
-    figures = ["error_by_seed", "learning_curves", "energies", "generated_images_20", "labeled_images_20"]
+    figures = ["error_by_seed", "learning_curves", "energies", "energy_histograms_ebgan-ladder_20"]
+    figures += ["generated_images_20", "labeled_images_20"]
     for model in ("ebgan-ladder", "ladder"):
         figures += [f"confusion_matrix_{model}_20", f"worst_mistakes_{model}_20"]
     expected |= {f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")}
@@ -117,6 +123,36 @@ def test_history_has_increasing_steps_and_the_last_one(tmp_path_factory: pytest.
             adversarial = [row["margin"] != "" for row in mine]
             assert adversarial == [model == "ebgan-ladder" and step <= 13 for step in steps]
             assert adversarial == [row["energy_generated"] != "" for row in mine]
+            assert adversarial == [row["generated_diversity"] != "" for row in mine]
+
+
+def test_energies_are_those_of_the_minibatches_of_the_curve_points(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Twenty real and twenty generated images; mean energy and open hinges are told from the bins as well."""
+    folder = tiny.finished_run(tmp_path_factory)
+    rows = rows_of(folder / "energies.csv")
+    assert list(rows[0]) == [field.name for field in fields(EnergyHistogram)]
+    points = {
+        tuple(row[name] for name in ("model", "labels", "seed", "step")): row
+        for row in rows_of(folder / "history.csv")
+        if row["margin"]
+    }
+    assert [tuple(row.values())[:4] for row in rows] == [("ebgan-ladder", "20", seed, "10") for seed in "01"]
+    for row in rows:
+        point = points[row["model"], row["labels"], row["seed"], row["step"]]
+        assert float(row["margin"]) == float(point["margin"])
+        for name in ("real", "generated"):
+            counts = histogram_of(row[name])
+            assert sum(counts.values()) == 20
+            low = sum(count * lower_edge(number) for number, count in counts.items()) / 20
+            assert low <= float(point[f"energy_{name}"]) <= low * 2 ** (1 / 8)
+        counts = histogram_of(row["generated"])
+        least, most = (
+            sum(count for number, count in counts.items() if lower_edge(number + up) <= float(row["margin"]))
+            for up in (1, 0)
+        )
+        assert 5 * least <= float(point["open_hinges_percent"]) <= 5 * most
 
 
 def test_predictions_give_the_error_of_the_results(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -218,9 +254,12 @@ def test_an_opened_folder_that_was_not_begun_has_nothing(tmp_path: Path) -> None
 def test_history_is_cut_for_the_group_only(tmp_path: Path) -> None:
     with open_run_folder(tmp_path, DESCRIPTION, fresh=False) as folder:
         others = [point(30, "ebgan-ladder"), point(30, labels=40), point(30, seed=1)]
-        folder.append_history([point(10), point(20), *others, point(20, labels=30)])
+        kept = [histogram(10), histogram(20, "ebgan-ladder"), histogram(20, seed=1)]
+        dropped = [histogram(20), histogram(20, labels=30)]
+        folder.append_history([point(10), point(20), *others, point(20, labels=30)], [*kept, *dropped])
         folder.cut_history(GROUP, 10)
         assert folder.history() == [point(10), *others]
+        assert folder.energies() == kept
 
 
 @pytest.mark.parametrize("torn", ["", "mod", "model,labels", "ladder,20,0,2", "ladder,20,0,20,0.1,,,,,,,"])

@@ -1,7 +1,6 @@
 """Searches of a few tiny settings: what they train on, how they stop, go on, and give up settings."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import search_run
 import tiny
-import torch
 from optuna.trial import TrialState
 
 from ladder_ebgan import machine
@@ -25,12 +23,8 @@ from ladder_ebgan.search.validation import validation_split
 
 
 @pytest.fixture(autouse=True)
-def one_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_cores", lambda: 1)
-    n_threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(n_threads)
-    torch.set_flush_denormal(False)
 
 
 def values(trials: list[object]) -> list[object]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import search_run
-import torch
 from rich.console import Console
 
 from ladder_ebgan import machine
@@ -22,13 +21,10 @@ from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Search]:
     monkeypatch.setattr(machine, "available_cores", lambda: 1)
-    n_threads = torch.get_num_threads()
     wanted = search_run.request(tmp_path, search_run.write_space(tmp_path), n_trials=2)
     search_run.run(wanted)
     with open_search(wanted) as search:
         yield search
-    torch.set_num_threads(n_threads)
-    torch.set_flush_denormal(False)
 
 
 NAN = float("nan")

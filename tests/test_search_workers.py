@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import search_run
-import torch
 
 import ladder_ebgan.workers
 from ladder_ebgan import machine
@@ -24,12 +23,9 @@ from ladder_ebgan.workers import EVENT, FAILED, IDLE, STOP, TRAIN
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
     monkeypatch.setattr(machine, "available_cores", lambda: 1)
     monkeypatch.setattr(ladder_ebgan.workers, "STEP_EVENT_SECONDS", 0.0)
-    n_threads = torch.get_num_threads()
     space = search_run.write_space(tmp_path, more="report_every_steps = 4")
     with open_search(search_run.request(tmp_path, space)) as search:
         yield search.task
-    torch.set_num_threads(n_threads)
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Variants of a model: in a recipe, in a run, in its table and its files."""
 
+import csv
 import json
 import shutil
 import tomllib
@@ -178,6 +179,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     return {row["model"]: row for row in json.loads((folder / "table.json").read_text())["rows"]}
+
+
+def test_noise_has_energies_but_no_generator_whose_diversity_could_be_measured(folder: Path) -> None:
+    with (folder / "history.csv").open() as file:
+        points = [row for row in csv.DictReader(file) if row["margin"]]
+    measured = {
+        model: {row["generated_diversity"] != "" for row in points if row["model"] == model}
+        for model in rows(folder)
+    }
+    assert measured == {"ebgan-ladder": {True}, "same": {True}, "noise": {False}, "frozen": {True}}
+    assert {line.split(",")[0] for line in (folder / "energies.csv").read_text().splitlines()[1:]} == set(measured)
 
 
 def test_the_model_and_all_variants_are_trained(folder: Path) -> None:

@@ -53,7 +53,6 @@ def served(work: Work) -> Iterator[Connection]:
         theirs.close()
 
     thread = threading.Thread(target=target)
-    n_threads = torch.get_num_threads()
     thread.start()
     try:
         ours.send((workers.WORK, work))
@@ -62,7 +61,6 @@ def served(work: Work) -> Iterator[Connection]:
     finally:
         ours.close()
         thread.join(timeout=60)
-        torch.set_num_threads(n_threads)
     assert not thread.is_alive()
     assert {type(failure) for failure in failures} <= {EOFError, BrokenPipeError, ConnectionResetError}
 
@@ -194,7 +192,7 @@ def test_a_worker_does_not_touch_the_record(tmp_path: Path) -> None:
 
 def test_every_method_that_writes_is_forwarded() -> None:
     """A new one that group.py calls has to be thought of here."""
-    reads = {"results", "history", "checkpoint_path", "groups"}
+    reads = {"results", "history", "energies", "checkpoint_path", "groups"}
     starters = {"add_groups", "sort_rows", "repair_history"}  # which group.py has no use for
     methods = {name for name in vars(RunFolder) if not name.startswith("_")}
     assert methods - reads - starters == {name for name in vars(workers.ForwardingFolder) if name[0] != "_"}

@@ -273,14 +273,14 @@ def _install(
     if kill_at_checkpoint_removal:
         setattr(runs.RunFolder, "remove_checkpoint", lambda *_: _signal(signal.SIGKILL))  # noqa: B010
     if signal_at_step is not None:
-        note, (step, numbers) = training.Stepper._note_divergence, signal_at_step
+        note, (step, numbers) = training.note_divergence, signal_at_step
 
-        def note_and_signal(stepper: training.Stepper, costs: training.StepCosts) -> None:
-            note(stepper, costs)
-            if stepper.batches.step + 1 == step:  # within that step, counted from 1
+        def note_and_signal(diverged_step: Any, total: Any, done: Any) -> None:
+            note(diverged_step, total, done)
+            if done + 1 == step:  # within that step, counted from 1
                 _signal(*numbers)
 
-        setattr(training.Stepper, "_note_divergence", note_and_signal)  # noqa: B010
+        vars(training)["note_divergence"] = note_and_signal
     if n_cores is not None:
         vars(machine)["available_cores"] = lambda: n_cores
     if in_workers is not None:

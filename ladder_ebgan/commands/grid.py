@@ -16,6 +16,7 @@ from ladder_ebgan.commands.options import AnyPath, need_optuna
 @click.option(
     "--threshold",
     "thresholds",
+    envvar="LADDER_EBGAN_GRID_THRESHOLD",
     type=click.FloatRange(min=0),
     multiple=True,
     metavar="SCORE",
@@ -33,7 +34,8 @@ def grid(
     \b
     ladder-ebgan search --space grid-ebgan --trials 64
     ladder-ebgan search --space grid-gan --trials 132
-    ladder-ebgan grid runs/mnist-search-grid-ebgan runs/mnist-search-grid-gan --output runs/grid
+    ladder-ebgan grid runs/mnist-search-grid-ebgan \\
+        runs/mnist-search-grid-gan --output runs/grid
     """
     need_optuna()
     from ladder_ebgan.folders import make_folder, refusing, write_atomically

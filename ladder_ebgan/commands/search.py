@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--only",
     "slices",
+    envvar="LADDER_EBGAN_SEARCH_ONLY",
     multiple=True,
     metavar="KEY=VALUE[,VALUE...]",
     help="Of a grid: a slice with these choices of a parameter alone, such as generator.size=400,800. Repeatable.",

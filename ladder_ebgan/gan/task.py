@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
+from ladder_ebgan.diversity import Diversity
 from ladder_ebgan.drawing import as_bytes
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.models import gan_model_bytes
 from ladder_ebgan.gan.scores import SCORED_IMAGES, Scores, drawn_images
 from ladder_ebgan.gan.training import GANProgress, train_gan
-from ladder_ebgan.outcome import curve_points, model_metadata, result_of
-from ladder_ebgan.results import CurvePoint, Result
+from ladder_ebgan.outcome import curve_points, energy_histograms, model_metadata, result_of
+from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 
 KEPT_IMAGES = 100  # of each replica's generator
@@ -24,6 +27,7 @@ class GANTask:
         self.curve_every_steps = engine.recipe.training.curve_every_steps
         self.seeds = [replica.seed for replica in group.replicas]
         self.state = engine.initial_state(group.model, self.seeds)
+        self.diversity = Diversity(engine.images, engine.dataset.watched_rows)
 
     def train(self) -> Iterator[GANProgress]:
         """Train from the state's step to the end."""
@@ -41,14 +45,19 @@ class GANTask:
             "energy_real": costs.energy_real,
             "energy_generated": costs.energy_generated,
             "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
+            "generated_diversity": self.diversity.of(self._drawn_images),
         }
         return curve_points(self.group, progress.step, progress.learning_rate, progress.margin, measured)
+
+    def energy_histograms(self, progress: GANProgress) -> list[EnergyHistogram]:
+        """Return the energies of that step, one row a replica; none of an ordinary GAN."""
+        return energy_histograms(self.group, progress.step, progress.margin, *progress.costs.energies)
 
     def finish(self, folder: RunFolder) -> list[Result]:
         """Draw images, score them if they are digits, and store some of them and the networks."""
         scores = Scores(self.engine.dataset, self.engine.resolved.device)
         n_images = SCORED_IMAGES if scores.apply else KEPT_IMAGES
-        images = drawn_images(self.engine, self.group.model, self.state, self.seeds, n_images)
+        images = self._drawn_images(n_images)
         failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
         kept = as_bytes(images[:, :KEPT_IMAGES])
         results = []
@@ -64,3 +73,6 @@ class GANTask:
             metadata = model_metadata(folder.record["identity"], self.group.model, replica, self.engine.dataset)
             folder.save_model(name, gan_model_bytes(self.state, r, metadata))
         return results
+
+    def _drawn_images(self, n: int) -> Tensor:
+        return drawn_images(self.engine, self.group.model, self.state, self.seeds, n)

@@ -43,6 +43,13 @@ class GANCosts(NamedTuple):
     energy_real: Tensor | None
     energy_generated: Tensor | None  # before the updates, as is energy_real
     open_hinges: Tensor | None  # share of generated images with energy below the margin
+    energies_real: Tensor | None = None  # of each image [replicas, batch], as is the next
+    energies_generated: Tensor | None = None
+
+    @property
+    def energies(self) -> tuple[Tensor | None, Tensor | None]:
+        """Energies of each real and each generated image."""
+        return self.energies_real, self.energies_generated
 
     @property
     def shown(self) -> tuple[Tensor | None, ...]:
@@ -173,13 +180,15 @@ def ebgan_step(
             if isinstance(pulling_away_weight, Tensor) or pulling_away_weight:
                 loss = loss + pulling_away_weight * pulling_away_term(code)
             update(state.generator_optimizer, loss)
-    fake = fake.detach()
+    real, fake = real.detach(), fake.detach()
     return GANCosts(
         total=(discriminator_loss + loss).detach(),
         classification=None,
-        energy_real=real.detach().mean(dim=-1),
+        energy_real=real.mean(dim=-1),
         energy_generated=fake.mean(dim=-1),
         open_hinges=(fake < margin).float().mean(dim=-1),
+        energies_real=real,
+        energies_generated=fake,
     )
 
 

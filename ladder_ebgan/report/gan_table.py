@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from ladder_ebgan.report.latex import escape
-from ladder_ebgan.report.lines import text_console
+from ladder_ebgan.report.lines import plus_minus, text_console
 from ladder_ebgan.report.table import MISSING, Comparison, Divergence, model_order, named_seeds
 from ladder_ebgan.report.table_layout import comparison_cells
 from ladder_ebgan.results import Result
@@ -168,7 +168,7 @@ def gan_cells(table: GANTable) -> tuple[list[str], list[list[str]]]:
 def _cell(spread: Spread | None, digits: int) -> str:
     if spread is None:
         return MISSING
-    return f"{spread.mean:.{digits}f}" + ("" if spread.std is None else f" ± {spread.std:.{digits}f}")
+    return plus_minus(spread.mean, spread.std, f".{digits}f")
 
 
 def _text(table: GANTable, color: bool) -> str:

@@ -28,6 +28,17 @@ def columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[s
     return ["  ".join(cells).rstrip() for cells in aligned]
 
 
+def plus_minus(centre: float, deviation: float | None, form: str = ".2f", deviation_form: str | None = None) -> str:
+    """Return a mean and its standard deviation, if there is one: `6.01 ± 0.48`.
+
+    Args:
+        centre, deviation: the numbers.
+        form: how they are written.
+        deviation_form: how the deviation is, if otherwise.
+    """
+    return f"{centre:{form}}" + ("" if deviation is None else f" ± {deviation:{deviation_form or form}}")
+
+
 def text_console(color: bool = False) -> "Console":
     """Return a console whose text is captured: wide enough for all, and whatever the environment says."""
     from rich.console import Console

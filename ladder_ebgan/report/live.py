@@ -15,7 +15,7 @@ from rich.segment import ControlType
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, Stepped
 from ladder_ebgan.interruption import NOTICE, NOTICE_IN_PLACE, StopRequest
-from ladder_ebgan.report.phrases import event_lines
+from ladder_ebgan.report.phrases import alarm_line, event_lines
 from ladder_ebgan.report.screen import screen_lines
 from ladder_ebgan.report.tracker import Plan, Tracker
 
@@ -53,8 +53,8 @@ class Live:
                     self._draw()
                 progress.next_look = self.next_drawing
             return
-        self.tracker.take(event)
-        for line in event_lines(event, self.verbose) if self.verbose else ():
+        alarms = self.tracker.take(event)
+        for line in (*(event_lines(event, True) if self.verbose else ()), *map(alarm_line, alarms)):
             with self.console:
                 self._erase_wrapped()
                 self.console.print(line, markup=False, highlight=False, soft_wrap=True)

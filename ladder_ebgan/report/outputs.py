@@ -10,6 +10,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.overrides import apply_changes
 from ladder_ebgan.recipe import GAN_MODELS, section_name
+from ladder_ebgan.report.alarm_notes import alarm_notes
 from ladder_ebgan.report.gan_table import GANTable, build_gan_table, gan_table_in
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.seeds import seeds_phrase
@@ -55,15 +56,17 @@ def _joined_gans(groups: Sequence[Sequence[RunFolder]]) -> GANTable:
     """Return one table of GANs whose recipes train a model differently: its names have those of the recipes."""
     results: list[Result] = []
     variants: dict[str, str] = {}
-    recipes: list[str] = []
+    recipes, notes = list[str](), list[str]()
     for group in groups:
         recipe = ", ".join(_recipes(group))
         recipes.append(recipe)
+        notes += [f"{recipe}: {note}" for note in alarm_notes(group)]
         for folder in group:
             results += [replace(each, model=f"{each.model} ({recipe})") for each in folder.results()]
             of = variants_of([folder.record])
             variants |= {f"{name} ({recipe})": f"{base} ({recipe})" for name, base in of.items()}
-    return build_gan_table(results, groups[0][0].record["identity"]["data"]["name"], recipes, variants)
+    table = build_gan_table(results, groups[0][0].record["identity"]["data"]["name"], recipes, variants)
+    return replace(table, notes=(*table.notes, *notes))
 
 
 def _training_notes(folders: Sequence[RunFolder]) -> list[str]:
@@ -130,10 +133,13 @@ def _table(folders: Sequence[RunFolder], n_test: int | None) -> AnyTable:
     records = [folder.record for folder in folders]
     results = [result for folder in folders for result in folder.results()]
     name, recipes, variants = records[0]["identity"]["data"]["name"], _recipes(folders), variants_of(records)
+    table: AnyTable
     if of_gans(records[0]):
-        return build_gan_table(results, name, recipes, variants)
-    examples = "rows" if records[0].get("columns") else "images"
-    return build_table(results, name, n_test, recipes, variants, examples)
+        table = build_gan_table(results, name, recipes, variants)
+    else:
+        examples = "rows" if records[0].get("columns") else "images"
+        table = build_table(results, name, n_test, recipes, variants, examples)
+    return replace(table, notes=(*table.notes, *alarm_notes(folders)))
 
 
 def _recipes(folders: Sequence[RunFolder]) -> list[str]:

@@ -35,6 +35,13 @@ KINDS = {
         "Lines of the energies of real and generated images, of the margin, and of the share of open hinges over "
         "the training steps; history.csv has their numbers.",
     ),
+    "energy_histograms": (
+        "Energies over time",
+        "How the energies of real and of generated images are spread at each point of the learning curves, all "
+        "seeds together, and the margin, below which the discriminator learns from generated images.",
+        "Two maps, of real and of generated images: the share of them with an energy, over the training steps; "
+        "energies.csv has their numbers.",
+    ),
     "generated_images": (
         "Generated images",
         "Drawn by the generator of each seed after its last adversarial step.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from ladder_ebgan.alarms import Alarm
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted
 from ladder_ebgan.report.seeds import seeds_phrase
@@ -51,8 +52,20 @@ def curve_line(points: list[CurvePoint]) -> str:
     first, errors = points[0], [p.unlabeled_error_percent for p in points if p.unlabeled_error_percent is not None]
     which = f"{first.model}{_labels([first.labels])}, {seeds_phrase(point.seed for point in points)}"
     error = sum(errors) / len(errors) if errors else None
-    phrases = cost_phrases(mean_costs(map(point_costs, points)), first.margin, error)
+    phrases = [*cost_phrases(mean_costs(map(point_costs, points)), first.margin, error)]
+    diversities = [point.generated_diversity for point in points if point.generated_diversity is not None]
+    phrases += [f"diversity {sum(diversities) / len(diversities):.2f}"] if diversities else []
     return f"  {which}, step {first.step}: {', '.join(phrases)}"
+
+
+def alarm_line(alarm: Alarm) -> str:
+    """Say what is wrong with a replica."""
+    if alarm.kind == "collapse":
+        what = f"mode collapse since step {alarm.step}, generated examples are only {alarm.diversity:.2g} times as "
+        what += "far apart as real ones"
+    else:
+        what = f"hinges closed since step {alarm.step}, every generated example has more energy than the margin"
+    return f"  Alarm, {alarm.model}{_labels([alarm.labels])}, seed {alarm.seed}: {what}"
 
 
 def cost_phrases(costs: Costs, margin: float | None, error: float | None) -> Iterator[str]:

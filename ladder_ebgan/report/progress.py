@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ladder_ebgan.experiment import Event
 from ladder_ebgan.group import GroupStarted, Stepped
-from ladder_ebgan.report.phrases import cost_phrases, duration, event_lines, group_name, started_line
+from ladder_ebgan.report.phrases import alarm_line, cost_phrases, duration, event_lines, group_name, started_line
 from ladder_ebgan.report.tracker import DONE, STARTING, GroupProgress, Plan, Tracker
 
 LINE_SECONDS = 30.0  # between lines at first
@@ -35,10 +35,10 @@ class Plain:
                     self._print(self._step_line(progress))
                 self._wait(progress)
             return
-        self.tracker.take(event)
+        alarms = self.tracker.take(event)
         if isinstance(event, GroupStarted):
             self._print(started_line(event))
-        for line in event_lines(event, self.verbose):
+        for line in (*event_lines(event, self.verbose), *map(alarm_line, alarms)):
             self._print(line)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.text import Text
 
 from ladder_ebgan.interruption import AGAIN, STOPPING, TIME_LIMIT
+from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.report.phrases import duration
 from ladder_ebgan.report.seeds import seed_list
 from ladder_ebgan.report.tracker import DONE, STOPPED, TRAINING, WAITING, GroupProgress, Tracker
@@ -187,8 +188,7 @@ def _mean_text(cell: list[Result]) -> str:
     numbers = [number for number in map(_outcome, cell) if number is not None]
     if not numbers:
         return "none"
-    deviation = standard_deviation(numbers)
-    return f"{mean(numbers):.2f}{'' if deviation is None else f' ± {deviation:.2f}'} ({len(numbers)})"
+    return f"{plus_minus(mean(numbers), standard_deviation(numbers))} ({len(numbers)})"
 
 
 def _outcome(result: Result) -> float | None:

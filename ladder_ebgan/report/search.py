@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ladder_ebgan.report.lines import columns
+from ladder_ebgan.report.lines import columns, plus_minus
 from ladder_ebgan.search.outcomes import Outcome
 from ladder_ebgan.search.summary import Summary
 from ladder_ebgan.statistics import standard_deviation
@@ -72,8 +72,7 @@ def _over(n_subsets: int) -> str:
 
 
 def _row(outcome: Outcome, keys: Sequence[str]) -> list[str]:
-    deviation = standard_deviation(outcome.errors)
-    error = f"{outcome.mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+    error = plus_minus(outcome.mean, standard_deviation(outcome.errors))
     return [str(outcome.trial), error, *(_value(outcome.parameters.get(key, "")) for key in keys)]
 
 

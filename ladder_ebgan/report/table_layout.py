@@ -3,6 +3,7 @@
 Rows are the papers' own first, then ours; columns are the label budgets, smallest first, as in the paper's Table 2.
 """
 
+from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
@@ -40,7 +41,7 @@ def cell_grid(table: Table) -> tuple[list[int], list[list[str]], list[list[str]]
 def _cell(centre: float | None, spread: float | None, n_seeds: int) -> str:
     if centre is None:
         return MISSING
-    return f"{centre:.2f}{'' if spread is None else f' ± {spread:.2f}'} ({n_seeds})"
+    return f"{plus_minus(centre, spread)} ({n_seeds})"
 
 
 def comparison_cells(comparison: Comparison) -> dict[str, str]:

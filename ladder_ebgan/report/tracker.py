@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from ladder_ebgan.alarms import Alarm, Watch
 from ladder_ebgan.experiment import Experiment, Stopped
 from ladder_ebgan.gan.training import GANCosts
 from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepped
@@ -45,17 +46,19 @@ class Plan:
     results: tuple[Result, ...] = ()  # of earlier starts
     n_processes: int = 1
     step_seconds: Mapping[tuple[int, bool], float] = field(default_factory=dict)  # as `Experiment.step_seconds`
+    points: tuple[CurvePoint, ...] = ()  # of the learning curves, as far as they are not measured again
 
 
 def plan_of(experiment: Experiment) -> Plan:
     """Return what an experiment is about to do."""
-    groups = []
+    groups, points, history = [], list[CurvePoint](), experiment.folder.history()
     for group in experiment.groups:
         settings = experiment.request.recipe.settings(group.model)
         first_step = experiment.steps_done(group)
         groups.append(Planned(group, first_step, settings.n_steps, adversarial_steps(settings)))
+        points += [point for point in history if group.has(point) and point.step <= first_step]
     results, n_processes = experiment.folder.results(), experiment.resolved.n_processes
-    return Plan(tuple(groups), tuple(results), n_processes, experiment.step_seconds)
+    return Plan(tuple(groups), tuple(results), n_processes, experiment.step_seconds, tuple(points))
 
 
 class Costs(NamedTuple):
@@ -140,10 +143,12 @@ class Tracker:
         self.results: dict[tuple[str, int], list[Result]] = {}  # by model and labels, as they come
         self.n_processes = plan.n_processes
         self.step_seconds = dict(plan.step_seconds)  # by number of replicas and whether there is a generator
+        self.watch = Watch()
+        self.watch.take(plan.points)
         self._add(plan.results)
 
-    def take(self, event: GroupStarted | CurveMeasured | GroupFinished | Stopped) -> None:
-        """Take note of an event."""
+    def take(self, event: GroupStarted | CurveMeasured | GroupFinished | Stopped) -> list[Alarm]:
+        """Take note of an event, and return the alarms that it raises."""
         if isinstance(event, GroupStarted):
             progress = self.groups[event.group]
             progress.step, progress.status = event.first_step, STARTING
@@ -153,12 +158,14 @@ class Tracker:
                 for point in event.points
                 if point.unlabeled_error_percent is not None
             }
+            return self.watch.take(event.points)
         elif isinstance(event, GroupFinished):
             self.groups[event.group].status = DONE
             self._add(event.results)
         else:
             for progress in self.active():
                 progress.status = STOPPED
+        return []
 
     def look(self, event: Stepped) -> None:
         """Read what a step has come to; waits for the device, so that the clock shows when that was."""

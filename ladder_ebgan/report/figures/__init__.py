@@ -7,6 +7,7 @@ is cheap: matplotlib is loaded when the first figure is drawn. docs/figures.md s
 from ladder_ebgan.report.figures.confusion import confusion_matrix
 from ladder_ebgan.report.figures.curves import energies, learning_curves
 from ladder_ebgan.report.figures.errors import error_by_seed
+from ladder_ebgan.report.figures.histograms import energy_histograms
 from ladder_ebgan.report.figures.mistakes import worst_mistakes
 from ladder_ebgan.report.figures.of_run import write_figures
 from ladder_ebgan.report.figures.pictures import generated_images, labeled_images
@@ -14,6 +15,7 @@ from ladder_ebgan.report.figures.pictures import generated_images, labeled_image
 __all__ = [
     "confusion_matrix",
     "energies",
+    "energy_histograms",
     "error_by_seed",
     "generated_images",
     "labeled_images",

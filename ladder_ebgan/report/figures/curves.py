@@ -119,14 +119,11 @@ def _over_seeds(points: Iterable[CurvePoint], quantity: str) -> tuple[NDArray[np
 def _finish(
     figure: "Figure", stacks: Sequence[Sequence["Axes"]], styles: Mapping[str, Style], points: Sequence[CurvePoint]
 ) -> None:
-    """Count many steps in thousands, and put the legend below all panels, where it hides no curve."""
+    """Name the axis of the steps, and put the legend below all panels, where it hides no curve."""
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter
 
-    in_thousands = FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
     for axes in stacks:
-        if max(point.step for point in points) >= 1000:
-            axes[-1].xaxis.set_major_formatter(in_thousands)
+        in_thousands(axes[-1], max(point.step for point in points))
         axes[-1].set_xlabel("training step", fontsize=9)
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 3, "frameon": False}
     place |= {"fontsize": 9, "title_fontsize": 9}
@@ -137,3 +134,11 @@ def _finish(
     figure.legend(
         handles, list(styles), **place, title=BANDS if len({point.seed for point in points}) > 1 else None
     )
+
+
+def in_thousands(axes: "Axes", last_step: int) -> None:
+    """Count the steps of the horizontal axis in thousands, if there are as many."""
+    from matplotlib.ticker import FuncFormatter
+
+    if last_step >= 1000:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step else "0"))

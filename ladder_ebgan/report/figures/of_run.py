@@ -9,10 +9,12 @@ from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.report.figures.confusion import confusion_matrix
 from ladder_ebgan.report.figures.curves import energies, learning_curves
 from ladder_ebgan.report.figures.errors import error_by_seed
+from ladder_ebgan.report.figures.histograms import energy_histograms
 from ladder_ebgan.report.figures.mistakes import worst_mistakes
 from ladder_ebgan.report.figures.pictures import generated_images, labeled_images
 from ladder_ebgan.report.figures.sheet import is_picture
 from ladder_ebgan.report.figures.stored import Stored, stored_predictions
+from ladder_ebgan.results import EnergyHistogram
 from ladder_ebgan.runs import RunFolder
 
 DRAWN_FROM = "drawn_from.sha256"  # beside the figures
@@ -33,6 +35,7 @@ def write_figures(folder: RunFolder, dataset: Dataset | None) -> None:
         if dataset is None or len(dataset.watched_rows):
             learning_curves(history, path / "learning_curves", examples)
     energies(history, path / "energies", examples)
+    _draw_histograms(folder, examples)
     for labels in sorted({result.labels for result in results}):
         of_budget = [result for result in results if result.labels == labels]
         stored = stored_predictions(folder, of_budget, dataset)
@@ -52,10 +55,21 @@ def figures_are_current(folder: RunFolder) -> bool:
 
 
 def _checksum(folder: RunFolder) -> bytes:
-    """Return a checksum of the results and learning curves."""
-    paths = [folder.path / name for name in ("results.csv", "history.csv")]
+    """Return a checksum of the results, learning curves and energies."""
+    paths = [folder.path / name for name in ("results.csv", "history.csv", "energies.csv")]
     content = b"".join(path.read_bytes() for path in paths if path.exists())
     return f"{sha256(content).hexdigest()}\n".encode()
+
+
+def _draw_histograms(folder: RunFolder, examples: str) -> None:
+    """Draw the energies of each model and number of labels over time, all seeds together."""
+    of_models: dict[tuple[str, int], list[EnergyHistogram]] = {}
+    for histogram in folder.energies():
+        of_models.setdefault((histogram.model, histogram.labels), []).append(histogram)
+    for (model, labels), histograms in of_models.items():
+        name, whose = f"{model}_{labels}" if labels else model, f"{model}, {labels} labels" if labels else model
+        path = folder.path / "figures" / f"energy_histograms_{name}"
+        energy_histograms(histograms, path, f"Energies over time of {whose}", examples)
 
 
 def _draw_generated(folder: RunFolder, labels: int, stored: Stored, image_shape: list[int]) -> None:
