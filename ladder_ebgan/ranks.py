@@ -47,7 +47,7 @@ class RankComparison:
     p: float  # of the Mann-Whitney test, two-sided, which takes each run as independent of all others
 
 
-class Scored:
+class ClusteredScores:
     """Scores of a group with the clusters that they come in, and resamples of these clusters.
 
     Args:
@@ -63,8 +63,10 @@ class Scored:
         self.n_clusters = len(names)
         even = np.full(self.n_clusters, 1 / self.n_clusters)
         generator = np.random.default_rng(seed)
-        self.counts = generator.multinomial(self.n_clusters, even, size=N_RESAMPLES)  # [resamples, clusters]
-        self.weights = self.counts[:, self.cluster]  # [resamples, runs]
+        drawn = generator.multinomial(self.n_clusters, even, size=N_RESAMPLES)
+        self.counts = drawn.astype(np.float64)  # of each cluster [resamples, clusters]
+        self.weights = self.counts[:, self.cluster]  # of each run [resamples, runs]
+        self.sizes = self.weights.sum(axis=1)  # of the resamples
 
     def interval(self, resampled: Floats) -> Interval | None:
         """Return the middle 95 % of what the resamples give."""
@@ -76,8 +78,7 @@ class Scored:
     def share(self, holds: NDArray[np.bool_]) -> Share:
         """Return the share of the runs for which something holds `[runs]`."""
         share = float(holds.mean())
-        resampled = (self.weights * holds).sum(axis=1) / self.weights.sum(axis=1)
-        return Share(share, self.interval(resampled) if 0 < share < 1 else None)
+        return Share(share, self.interval(self.weights @ holds / self.sizes) if 0 < share < 1 else None)
 
     def level(self, thresholds: Sequence[float]) -> Level:
         """Return where the scores lie."""
@@ -93,12 +94,12 @@ class Scored:
         """Return the median of each resample, whose runs count as often as their cluster was drawn."""
         order = np.argsort(self.scores, kind="stable")
         cumulated, values = self.weights[:, order].cumsum(axis=1), self.scores[order]
-        n = cumulated[:, -1:]
+        n = self.sizes[:, None]
         low, high = ((cumulated > place).argmax(axis=1) for place in ((n - 1) // 2, n // 2))
         return np.asarray((values[low] + values[high]) / 2)
 
 
-def compare_ranks(first: Scored, second: Scored) -> RankComparison:
+def compare_ranks(first: ClusteredScores, second: ClusteredScores) -> RankComparison:
     """Compare two groups: `P(first > second) + P(first = second) / 2`, its interval, and the Mann-Whitney test.
 
     The probability is `U / (n m)`. Of the resamples it comes from the wins of each cluster over each other one.
@@ -106,15 +107,14 @@ def compare_ranks(first: Scored, second: Scored) -> RankComparison:
     from scipy.stats import mannwhitneyu
 
     wins = _wins(first, second)  # [clusters of the first, clusters of the second]
-    n_pairs = np.outer(np.bincount(first.cluster), np.bincount(second.cluster))
-    resampled = np.einsum("bi,ij,bj->b", first.counts, wins, second.counts, optimize=True)
-    resampled /= np.einsum("bi,ij,bj->b", first.counts, n_pairs, second.counts, optimize=True)
+    resampled = (first.counts @ wins * second.counts).sum(axis=1) / (first.sizes * second.sizes)
+    probability = float(wins.sum() / (len(first.scores) * len(second.scores)))
     test = mannwhitneyu(first.scores, second.scores, method="asymptotic")
     either = first if first.n_clusters < second.n_clusters else second
-    return RankComparison(float(wins.sum() / n_pairs.sum()), either.interval(resampled), float(test.pvalue))
+    return RankComparison(probability, either.interval(resampled), float(test.pvalue))
 
 
-def _wins(first: Scored, second: Scored) -> Floats:
+def _wins(first: ClusteredScores, second: ClusteredScores) -> Floats:
     """Return how many pairs of runs each cluster wins against each cluster of the other group, ties as halves."""
     columns = []
     for cluster in range(second.n_clusters):

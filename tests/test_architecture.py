@@ -256,9 +256,10 @@ ALLOWED: dict[str, set[str]] = {
         *{"search.stacking", "search.study", "search.trainer", "timing"},
     },
     "search.grid": {
-        *{"any_recipe", "folders", "gan.recipe", "overrides", "ranks", "search.gan_summary", "search.search"},
-        *{"search.space", "search.study"},
+        *{"any_recipe", "gan.recipe", "overrides", "search.gan_summary", "search.search", "search.space"},
+        "search.study",
     },
+    "search.grid_comparison": {"folders", "ranks", "search.grid"},
     # What is looked at: it reads the run's folder and the loop's events, and nobody below knows of it.
     "report": set(),
     "report.seeds": set(),
@@ -338,8 +339,8 @@ ALLOWED: dict[str, set[str]] = {
         *{"report.figures.drawing", "search.choice", "search.gan_summary", "search.outcomes", "search.space"},
         *{"search.summary"},
     },
-    "report.grid": {"ranks", "report.search", "search.grid"},
-    "report.figures.grid": {"report.figures.drawing", "search.grid"},
+    "report.grid": {"ranks", "report.lines", "report.search", "search.grid", "search.grid_comparison"},
+    "report.figures.grid": {"report.figures.drawing", "search.grid_comparison"},
     "commands": {
         *{"alone", "margin"},
         *{"any_model", "any_recipe", "bench", "commands", "data", "experiment", "folders", "gan", "interruption"},

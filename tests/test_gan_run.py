@@ -268,7 +268,9 @@ def test_a_run_of_classifiers_and_one_of_gans_share_no_table(
 
 
 def test_a_command_for_classifiers_refuses_the_recipe() -> None:
-    assert "is of GANs without labels, which 'ladder-ebgan run' trains" in tiny.refused("bench", "--recipe", "figure4-gan")
+    assert "is of GANs without labels, which 'ladder-ebgan run' trains" in tiny.refused(
+        "bench", "--recipe", "figure4-gan"
+    )
 
 
 def test_a_dry_run_counts_steps_and_bytes(finished: Path, tmp_path: Path) -> None:

@@ -38,19 +38,22 @@ def grid(
         runs/mnist-search-grid-gan --output runs/grid
     """
     need_optuna()
+    import torch
+
+    from ladder_ebgan.data import load_dataset
     from ladder_ebgan.folders import make_folder, refusing, write_atomically
+    from ladder_ebgan.quality import load_classifier, modified_score
     from ladder_ebgan.report.figures.grid import draw_grid
     from ladder_ebgan.report.grid import grid_json, grid_markdown, grid_text
-    from ladder_ebgan.search.grid import check_comparable, panels, read_grid, thresholds_of_real
+    from ladder_ebgan.search.grid import read_grid
+    from ladder_ebgan.search.grid_comparison import compare_grids
 
-    limits = sorted(set(thresholds)) or thresholds_of_real()
-    ebgan, gan = read_grid(ebgan_folder), read_grid(gan_folder)
-    check_comparable(ebgan, gan)
-    found = panels(ebgan, gan, limits)
-    content = grid_json(ebgan, gan, found, limits)
+    grids = read_grid(ebgan_folder), read_grid(gan_folder)
+    real_score = modified_score(torch.from_numpy(load_dataset("mnist").test_images), load_classifier())
+    found = compare_grids(*grids, real_score, thresholds)
     with refusing(output):
         make_folder(output)
-        write_atomically(output / "grid.json", content.encode())
-        write_atomically(output / "grid.md", grid_markdown(ebgan, gan, found, limits).encode())
-        draw_grid(found, limits, output)
-    click.echo(content if as_json else grid_text(ebgan, gan, found, limits), nl=False)
+        write_atomically(output / "grid.json", grid_json(found).encode())
+        write_atomically(output / "grid.md", grid_markdown(found).encode())
+        draw_grid(found, output)
+    click.echo(grid_json(found) if as_json else grid_text(found), nl=False)

@@ -77,7 +77,11 @@ class SettingsBatch:
                     return
                 if narrowed:
                     break
-        yield stack.finish(stack.state.seconds)
+        finished = stack.finish(stack.state.seconds, stop_reason)
+        if finished is None:
+            self._save()
+        else:
+            yield finished
 
     def _save(self) -> float:
         """Write the checkpoint, and return the seconds that it took."""

@@ -42,14 +42,19 @@ class GANStack:
         for progress in train_gan(self.state, batches, settings, self.engine.functions):
             yield progress.step
 
-    def finish(self, seconds: float) -> Scored:
-        """Draw images from the generators, and score them; what has diverged has no score."""
+    def finish(self, seconds: float, stop_reason: Callable[[], str | None]) -> Scored | None:
+        """Draw images from the generators, and score them; what has diverged has no score.
+
+        That takes some seconds each: returns None if there is a reason to stop before all are scored.
+        """
         n_images = gan_scores.SCORED_IMAGES
         images = gan_scores.drawn_images(self.engine, self.model, self.state, self.seeds, n_images)
         failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
         scores: dict[int, dict[str, float]] = {}
         diverged: dict[int, int] = {}
         for r, candidate in enumerate(self.candidates):
+            if stop_reason() is not None:
+                return None
             step = int(self.state.diverged_step[r])
             if failed[r] or step >= 0:
                 diverged[candidate.number] = step if step >= 0 else self.n_steps

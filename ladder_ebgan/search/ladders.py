@@ -66,8 +66,8 @@ class LadderStack:
         """Measure the settings on the way."""
         return Reported(self.state.step, self._errors_of(self._correct(STATISTICS_BATCHES)))
 
-    def finish(self, seconds: float) -> Finished:
-        """Measure the settings at the end."""
+    def finish(self, seconds: float, _: object) -> Finished:
+        """Measure the settings at the end, which takes no time in which to stop."""
         correct = self._correct(at_most=len(self.engine.data.train_images))
         return Finished(self.n_steps, correct, self._errors_of(correct), seconds)
 

@@ -2,79 +2,84 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ladder_ebgan.report.figures.drawing import (
-    BLUE,
-    VERMILION,
-    new_figure,
-    save,
-    say_nothing_yet,
-)
-from ladder_ebgan.search.grid import REAL_SCORE, Panel, Side
+from ladder_ebgan.report.figures.drawing import BLUE, VERMILION, counted, new_figure, save, say_nothing_yet
+from ladder_ebgan.search.grid_comparison import Figure, GridComparison, Panel
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 N_BINS = 24
 N_COLUMNS = 3
+STYLES: dict[str, dict[str, Any]] = {
+    name: {"facecolor": "none", "edgecolor": colour, "hatch": hatch, "alpha": 0.8, "linewidth": 1.3}
+    for name, colour, hatch in (("EBGAN", BLUE, "//"), ("GAN", VERMILION, "\\\\"))
+}
+THRESHOLD: dict[str, Any] = {"color": "0.6", "linestyle": ":", "linewidth": 0.8}
+REAL: dict[str, Any] = {"color": "0.4", "linestyle": "--", "linewidth": 0.8}
 PANEL_WIDTH, PANEL_HEIGHT = 3.0, 2.3  # inches
-FIGURE_2, FIGURE_3 = "figure2", "figure3"
+TITLES: dict[Figure, str] = {
+    "figure2": "Modified inception score I' over the grid",
+    "figure3": "Modified inception score I' by the GANs' optimisers and learning rate",
+}
 
 
-def draw_grid(panels: Sequence[Panel], thresholds: Sequence[float], folder: Path) -> None:
+def draw_grid(found: GridComparison, folder: Path) -> None:
     """Write both figures into a folder."""
-    for figure, name in (("2", FIGURE_2), ("3", FIGURE_3)):
-        mine = [panel for panel in panels if panel.name.startswith(figure)]
-        title = {
-            "2": "Modified inception score I' over the grid",
-            "3": "Modified inception score I' by the GANs' optimisers and learning rate",
-        }
-        histograms(mine, thresholds, title[figure], folder / name)
+    for name, title in TITLES.items():
+        histograms(found, found.of_figure(name), title, folder / name)
 
 
-def histograms(panels: Sequence[Panel], thresholds: Sequence[float], title: str, path: Path) -> None:
-    """Write one panel for each: shares of the runs with a score in each bin, the same bins in all panels."""
+def histograms(found: GridComparison, panels: Sequence[Panel], title: str, path: Path) -> None:
+    """Write one histogram a panel: shares of the runs with a score in each bin, the same bins in all panels."""
     n_rows = max(1, -(-len(panels) // N_COLUMNS))
-    figure = new_figure(title, PANEL_WIDTH * N_COLUMNS + 0.8, PANEL_HEIGHT * n_rows + 1.0, "constrained")
+    figure = new_figure(title, PANEL_WIDTH * N_COLUMNS + 0.8, PANEL_HEIGHT * n_rows + 1.2, "constrained")
     grid = figure.subplots(n_rows, N_COLUMNS, sharex=True, sharey=True, squeeze=False)
-    bins = _bins(panels)
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        _draw(axes, panel, bins, thresholds)
+    bins = _bins(found)
+    for place, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
+        _draw(axes, panel, bins, found)
+        if place + N_COLUMNS >= len(panels):  # the lowest of its column
+            axes.set_xlabel("I'", fontsize=9)
+            axes.tick_params(labelbottom=True)
     for axes in grid.flat[max(1, len(panels)) :]:
         axes.set_axis_off()
-    if not panels:
+    if panels:
+        figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    else:
         say_nothing_yet(grid.flat[0])
-    figure.supxlabel("I' (dotted: the thresholds; dashed: real images)", fontsize=9)
     figure.supylabel("share of the runs (%)", fontsize=9)
     save(figure, path)
 
 
-def _bins(panels: Sequence[Panel]) -> np.ndarray:
-    scores = [run.score for panel in panels for side in (panel.ebgan, panel.gan) if side for run in side.runs]
-    return np.linspace(0, 1.02 * max([REAL_SCORE, *scores]), N_BINS + 1)
+def _bins(found: GridComparison) -> NDArray[np.float64]:
+    scores = [run.score for run in (*found.ebgan.runs, *found.gan.runs)]
+    return np.linspace(0, 1.02 * max([found.real_score, *scores]), N_BINS + 1)
 
 
-def _draw(axes: "Axes", panel: Panel, bins: np.ndarray, thresholds: Sequence[float]) -> None:
-    sides = (("EBGAN", panel.ebgan, BLUE, "//"), ("GAN", panel.gan, VERMILION, "\\\\"))
-    for name, side, colour, hatch in sides:
+def _draw(axes: "Axes", panel: Panel, bins: NDArray[np.float64], found: GridComparison) -> None:
+    medians = []
+    for (name, style), side in zip(STYLES.items(), (panel.ebgan, panel.gan), strict=True):
         if side is None:
             continue
-        axes.hist(
-            [run.score for run in side.runs], bins.tolist(), weights=[100 / len(side.runs)] * len(side.runs),
-            histtype="stepfilled", facecolor="none", edgecolor=colour, hatch=hatch, alpha=0.8, linewidth=1.3,
-            label=_label(name, side),
-        )  # fmt: skip
-    for threshold in thresholds:
-        axes.axvline(threshold, color="0.6", linestyle=":", linewidth=0.8)
-    axes.axvline(REAL_SCORE, color="0.4", linestyle="--", linewidth=0.8)
-    letter = f"({panel.name[1]}) " if len(panel.name) > 1 else ""
-    axes.set_title(letter + panel.title, fontsize=9)
+        shares = [100 / len(side.runs)] * len(side.runs)
+        axes.hist([run.score for run in side.runs], bins.tolist(), weights=shares, histtype="stepfilled", **style)
+        medians.append(f"{name} {counted(len(side.runs), 'run')}, median {side.level.median:.2f}")
+    for threshold in found.thresholds:
+        axes.axvline(threshold, **THRESHOLD)
+    axes.axvline(found.real_score, **REAL)
+    axes.set_title("\n".join([panel.title, *medians]), fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.legend(fontsize=7, frameon=False)
 
 
-def _label(name: str, side: Side) -> str:
-    return f"{name}, {len(side.runs)} runs, median {side.level.median:.2f}"
+def _legend() -> "list[Artist]":
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    patches = [Patch(label=name, **style) for name, style in STYLES.items()]
+    lines = {"thresholds": THRESHOLD, "real images": REAL}
+    return [*patches, *(Line2D([], [], label=name, **style) for name, style in lines.items())]
