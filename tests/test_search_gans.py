@@ -102,6 +102,23 @@ def test_stopped_and_gone_on_is_as_never_stopped(tmp_path: Path) -> None:
     assert values(trials) == values(expected)
 
 
+def test_a_stop_is_heard_while_images_are_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the second setting: the checkpoint has the last step, and all four are scored by the same command."""
+    wanted = gan_search.request(tmp_path, gan_search.write_space(tmp_path), n_trials=4)
+    score, scored = gan_search.FakeScores.of, list[int]()
+    monkeypatch.setattr(
+        gan_search.FakeScores, "of", lambda self, images: [scored.append(0), score(self, images)][-1]
+    )
+    with open_search(wanted) as search:
+        events = list(search.run(lambda: "SIGTERM" if len(scored) == 2 else None))
+        assert events[-1] == SearchStopped("SIGTERM")
+        assert [trial.state for trial in search.study.trials] == [TrialState.RUNNING] * 4
+    events, trials = gan_search.run(wanted)
+    assert events[0] == BatchBegun(0, [0, 1, 2, 3], first_step=6, n_steps=6)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert len(scored) == 6
+
+
 class Killed(Exception):  # noqa: N818
     """In place of SIGKILL: nothing of the search runs after it."""
 

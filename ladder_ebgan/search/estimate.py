@@ -16,7 +16,7 @@ from ladder_ebgan.gan.recipe import GANRecipe, GANSettings
 from ladder_ebgan.machine import apply
 from ladder_ebgan.search.space import GANSpace, Proposal
 from ladder_ebgan.search.stacking import stackable
-from ladder_ebgan.search.study import JOURNAL, stored_trials
+from ladder_ebgan.search.study import JOURNAL, stored_trials, values_of
 from ladder_ebgan.search.trainer import Task
 from ladder_ebgan.timing import stack_seconds
 
@@ -118,8 +118,8 @@ def _left(task: Task, whole: Sequence[Proposal], n_wanted: int) -> list[Proposal
     """Return the settings that are not known yet, those that were begun as if they were not."""
     path = task.folder / JOURNAL
     trials = stored_trials(path) if path.exists() else []
-    known = [trial.params for trial in trials if trial.state.is_finished()]
-    mine = [proposal for proposal in whole if dict(proposal) not in known] if known else list(whole)
+    known = {values_of(trial.params) for trial in trials if trial.state.is_finished()}
+    mine = [proposal for proposal in whole if values_of(proposal) not in known]
     n_known = len(whole) - len(mine)
     return mine[: max(0, n_wanted - n_known)]
 

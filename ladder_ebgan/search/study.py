@@ -118,8 +118,8 @@ class Study:
         """
         for _ in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             yield self.study.ask(self.distributions)
-        known = {_values(trial.params) for trial in self.study.get_trials(deepcopy=False)}
-        untried = [proposal for proposal in self.grid if _values(proposal) not in known]
+        known = {values_of(trial.params) for trial in self.study.get_trials(deepcopy=False)}
+        untried = [proposal for proposal in self.grid if values_of(proposal) not in known]
         for proposal in untried:
             if self.space.together and self.space.stack_of(proposal) != self.space.stack_of(untried[0]):
                 return
@@ -202,7 +202,8 @@ def stored_trials(path: Path) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=states)
 
 
-def _values(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
+def values_of(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
+    """Return what is the same for equal settings, and can be in a set."""
     return tuple(sorted(proposal.items()))
 
 
