@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ladder_ebgan import machine
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.errors import UsageError
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.gan.training import GANStepper
@@ -20,7 +21,7 @@ from ladder_ebgan.machine import resolve
 from ladder_ebgan.report.search_estimate import estimate_json, estimate_text
 from ladder_ebgan.search import estimate as module
 from ladder_ebgan.search.estimate import Estimate, Work, estimate
-from ladder_ebgan.search.search import SearchRequest, search_task
+from ladder_ebgan.search.search import SearchRequest, known_settings, search_task
 from ladder_ebgan.search.trainer import BatchBegun, Task
 
 FIXED, PER_FLOP, PER_BYTE = 1e-3, 2e-9, 3e-10  # seconds
@@ -52,7 +53,7 @@ def linear(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def estimated(request: SearchRequest, at_once: int = 4) -> tuple[Estimate, Task]:
     task = search_task(request)
-    return estimate(task, at_once), task
+    return estimate(task, at_once, known_settings(request, task)), task
 
 
 def test_the_work_of_a_step_is_worked_by_hand() -> None:
@@ -133,6 +134,18 @@ def test_what_is_known_is_left_out(tmp_path: Path, linear: list[int]) -> None:
     found, _ = estimated(gan_search.request(tmp_path, space, "generator.size=4"))
     assert found.n_wanted == 8
     assert found.n_known in {0, 4}
+
+
+def test_another_search_is_refused_and_thrown_away_if_asked_for(tmp_path: Path, linear: list[int]) -> None:
+    space = gan_search.write_space(tmp_path)
+    gan_search.run(gan_search.request(tmp_path, space, n_trials=4))
+    before = tiny.content(tmp_path / "out")
+    other = gan_search.write_space(tmp_path, ("n_steps=6", "n_steps=7"))
+    with pytest.raises(UsageError, match=r"holds another search \(space.base.gan.n_steps is 6 there, 7 here\)"):
+        estimated(gan_search.request(tmp_path, other))
+    found, _ = estimated(gan_search.request(tmp_path, other, fresh=True))
+    assert (found.n_known, found.n_steps) == (0, 7)
+    assert tiny.content(tmp_path / "out") == before
 
 
 def test_nothing_is_left_of_what_is_done(tmp_path: Path, linear: list[int]) -> None:

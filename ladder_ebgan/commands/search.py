@@ -161,13 +161,13 @@ def _summary(search: "Search", as_json: bool, with_figures: bool) -> str:
 def _estimate(request: "SearchRequest", as_json: bool) -> str:
     from ladder_ebgan.report.search_estimate import estimate_json, estimate_text
     from ladder_ebgan.search.estimate import estimate
-    from ladder_ebgan.search.search import search_task, trials_at_once
+    from ladder_ebgan.search.search import known_settings, search_task, trials_at_once
     from ladder_ebgan.search.space import GANSpace
 
     if not isinstance(request.space, GANSpace) or request.space.sampler != "grid":
         raise UsageError("--dry-run: only the time of a grid of GANs is known beforehand; leave it out")
     task = search_task(request)
-    found = estimate(task, trials_at_once(task))
+    found = estimate(task, trials_at_once(task), known_settings(request, task))
     return estimate_json(found, task) if as_json else estimate_text(found, task)
 
 

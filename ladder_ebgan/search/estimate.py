@@ -16,7 +16,7 @@ from ladder_ebgan.gan.recipe import GANRecipe, GANSettings
 from ladder_ebgan.machine import apply
 from ladder_ebgan.search.space import GANSpace, Proposal
 from ladder_ebgan.search.stacking import stackable
-from ladder_ebgan.search.study import JOURNAL, stored_trials, values_of
+from ladder_ebgan.search.study import values_of
 from ladder_ebgan.search.trainer import Task
 from ladder_ebgan.timing import stack_seconds
 
@@ -80,8 +80,8 @@ class Estimate:
         return (self.training_seconds + self.scoring_seconds) / self.n_processes
 
 
-def estimate(task: Task, trials_at_once: int) -> Estimate:
-    """Time some steps of what is left of a grid of GANs, and estimate the whole; takes about a minute.
+def estimate(task: Task, trials_at_once: int, known: Sequence[Proposal] = ()) -> Estimate:
+    """Time some steps of what is left of a grid of GANs beside what is known; takes about a minute.
 
     The time of a step is taken as a sum of three terms that are not negative: one of its matrix products, one of
     the optimisers' memory traffic, and one that all steps share. They are fitted to the timed architectures, from
@@ -90,9 +90,10 @@ def estimate(task: Task, trials_at_once: int) -> Estimate:
     space, dataset = task.space, task.dataset
     assert isinstance(space, GANSpace)
     apply(task.resolved)
-    whole = list(space.grid())
-    wanted = whole[: space.n_trials] if space.n_trials else whole
-    left = _left(task, whole, len(wanted))
+    whole, there = list(space.grid()), set(map(values_of, known))
+    unknown = [proposal for proposal in whole if values_of(proposal) not in there]
+    n_wanted, n_known = min(space.n_trials or len(whole), len(whole)), len(whole) - len(unknown)
+    left = unknown[: max(0, n_wanted - n_known)]
     recipes = [space.recipe_of(proposal) for proposal in left]
     every = [recipe.settings(space.model) for recipe in recipes]
     n_features = framed_size(dataset.image_shape, every[0].padding) if every else 0
@@ -101,8 +102,8 @@ def estimate(task: Task, trials_at_once: int) -> Estimate:
     steps = np.array([each.n_steps for each in every], dtype=np.float64)
     fitted = _fitted(timed)
     return Estimate(
-        n_wanted=len(wanted),
-        n_known=len(wanted) - len(left),
+        n_wanted=n_wanted,
+        n_known=n_wanted - len(left),
         n_batches=_n_batches(space, left, recipes, trials_at_once),
         n_steps=max((each.n_steps for each in every), default=0),
         flops=float(sum(work.flops * n for work, n in zip(works, steps, strict=True))),
@@ -112,16 +113,6 @@ def estimate(task: Task, trials_at_once: int) -> Estimate:
         timed=timed,
         predicted=_predicted([each.work for each in timed], fitted).tolist(),
     )
-
-
-def _left(task: Task, whole: Sequence[Proposal], n_wanted: int) -> list[Proposal]:
-    """Return the settings that are not known yet, those that were begun as if they were not."""
-    path = task.folder / JOURNAL
-    trials = stored_trials(path) if path.exists() else []
-    known = {values_of(trial.params) for trial in trials if trial.state.is_finished()}
-    mine = [proposal for proposal in whole if values_of(proposal) not in known]
-    n_known = len(whole) - len(mine)
-    return mine[: max(0, n_wanted - n_known)]
 
 
 def _n_batches(space: GANSpace, left: Sequence[Proposal], recipes: Sequence[GANRecipe], at_once: int) -> int:

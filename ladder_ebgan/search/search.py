@@ -16,8 +16,8 @@ from ladder_ebgan.folders import first_difference, locked_folder, remove_files, 
 from ladder_ebgan.gan.scores import can_be_scored
 from ladder_ebgan.machine import resolve, versions
 from ladder_ebgan.search.events import Candidate, Finished, Reported, Scored
-from ladder_ebgan.search.space import GANSpace, Space, stored_space
-from ladder_ebgan.search.study import JOURNAL, SECONDS, Study
+from ladder_ebgan.search.space import GANSpace, Proposal, Space, stored_space
+from ladder_ebgan.search.study import JOURNAL, SECONDS, Study, stored_trials
 from ladder_ebgan.search.trainer import CHECKPOINTS, BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.search.validation import validation_split
 from ladder_ebgan.search.workers import pool_events
@@ -193,18 +193,36 @@ def _identity(task: Task) -> dict[str, Any]:
     }
 
 
-def _note_start(request: SearchRequest, task: Task) -> None:
-    """Write `search.json`, or refuse to go on with another search."""
-    path, resolved, identity = task.folder, task.resolved, _identity(task)
-    record: dict[str, Any] = {"format": FORMAT}
-    if (path / RECORD).exists():
-        record = read_search_record(path)
-    difference = first_difference(record.get("identity", identity), identity)
+def known_settings(request: SearchRequest, task: Task) -> list[Proposal]:
+    """Return the settings that need not be trained any more; nothing is written.
+
+    Raises:
+        UsageError: the folder holds another search.
+    """
+    if request.fresh or not (task.folder / JOURNAL).exists():
+        return []
+    _record_to_go_on(task)
+    return [trial.params for trial in stored_trials(task.folder / JOURNAL) if trial.state.is_finished()]
+
+
+def _record_to_go_on(task: Task) -> dict[str, Any]:
+    """Return what `search.json` has, or begins with; refuse that of another search."""
+    path, identity = task.folder, _identity(task)
+    if not (path / RECORD).exists():
+        return {"format": FORMAT}
+    record = read_search_record(path)
+    difference = first_difference(record["identity"], identity)
     if difference:
         raise UsageError(
             f"the folder {path} holds another search ({difference}): "
             "name another folder with --output, or give --fresh to replace it"
         )
+    return record
+
+
+def _note_start(request: SearchRequest, task: Task) -> None:
+    """Write `search.json`."""
+    resolved, record = task.resolved, _record_to_go_on(task)
     start = {
         "command": list(request.command),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -213,12 +231,12 @@ def _note_start(request: SearchRequest, task: Task) -> None:
         "versions": versions(),
     }
     record |= {
-        "identity": identity,
+        "identity": _identity(task),
         "space_name": request.name,
         "space": request.space.model_dump(),
         "starts": [*record.get("starts", []), start],
     }
-    write_atomically(path / RECORD, json.dumps(record, indent=1).encode() + b"\n")
+    write_atomically(task.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
 
 
 def read_search_record(path: Path) -> dict[str, Any]:
