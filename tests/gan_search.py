@@ -76,6 +76,14 @@ def write_space(folder: Path, *changes: tuple[str, str], model: str = "gan") -> 
     return path
 
 
+def write_random_space(folder: Path, n_trials: int, *changes: tuple[str, str], sampler: str = "random") -> Path:
+    """Write a space like that of GANs which is no grid."""
+    text = SPACE.format(model="gan")
+    together = text[text.index("together") : text.index("set =")]
+    grid_to_sampler = ('sampler = "grid"', f'sampler = "{sampler}"')
+    return write_space(folder, (together, f"n_trials = {n_trials}\n"), grid_to_sampler, *changes)
+
+
 def request(folder: Path, space: Path, *only: str, **changed: Any) -> SearchRequest:
     """Return a request for a search in `folder / "out"`, in this process."""
     given = {"n_processes": 1, "replicas_at_once": 4, "compiled": False, "output": folder / "out"}

@@ -336,7 +336,7 @@ ALLOWED: dict[str, set[str]] = {
         *{"search.space", "search.study", "search.trainer"},
     },
     "report.figures.search": {
-        *{"report.figures.drawing", "search.choice", "search.gan_summary", "search.outcomes", "search.space"},
+        *{"report.figures.drawing", "search.choice", "search.gan_summary", "search.space"},
         *{"search.summary"},
     },
     "report.grid": {"ranks", "report.lines", "report.search", "search.grid", "search.grid_comparison"},

@@ -116,9 +116,10 @@ def test_time_is_divided_among_processes(tmp_path: Path, linear: list[int]) -> N
 @pytest.mark.parametrize("at_once", [1, 3, 4, 8])
 @pytest.mark.parametrize("together", [True, False])
 def test_batches_are_those_of_the_search(tmp_path: Path, linear: list[int], at_once: int, together: bool) -> None:
-    text = gan_search.SPACE.format(model="gan")
-    block = text[text.index("together") : text.index("set =")]
-    space = gan_search.write_space(tmp_path, *([] if together else [(block, "")]))
+    space = gan_search.write_space(tmp_path)
+    if not together:
+        text = space.read_text()
+        space.write_text(text[: text.index("together")] + text[text.index("set =") :])
     request = gan_search.request(tmp_path, space, replicas_at_once=at_once, n_trials=12)
     found, _ = estimated(request, at_once)
     events, _ = gan_search.run(request)
@@ -216,7 +217,5 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, linear: list[int]) -> None:
 def test_other_searches_have_no_dry_run(tmp_path: Path) -> None:
     said = "--dry-run: only the time of a grid of GANs is known beforehand; leave it out"
     assert tiny.refused("search", "--space", "fast-ladder", "--dry-run") == said
-    text = gan_search.SPACE.format(model="gan")
-    together = text[text.index("together") : text.index("set =")]
-    space = gan_search.write_space(tmp_path, (together, "n_trials = 1\n"), ('"grid"', '"random"'))
+    space = gan_search.write_random_space(tmp_path, 1)
     assert tiny.refused("search", "--space", str(space), "--data", "digits", "--dry-run") == said

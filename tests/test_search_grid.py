@@ -1,5 +1,6 @@
 """Grids read from the folders of searches, and what figures 2 and 3 have of them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_a_grid_is_read_from_its_folder(tmp_path: Path) -> None:
     assert found.shared["training"]["batch_size"] == 20
 
 
+def test_a_variant_is_read_as_it_was_trained(tmp_path: Path) -> None:
+    variant = ('variants.wide.of="ebgan"', 'variants.wide.set=["discriminator.dropout=0.25"]')
+    changes = (
+        '"ebgan.discriminator.n_layers=2",',
+        f'"ebgan.discriminator.n_layers=2", {json.dumps(variant)[1:-1]},',
+    )
+    space = gan_search.write_space(tmp_path, changes, ('model = "ebgan"', 'model = "wide"'), model="ebgan")
+    gan_search.run(gan_search.request(tmp_path, space, n_trials=1))
+    found = read_grid(tmp_path / "out")
+    assert found.model == "wide"
+    assert [run.architecture[-1] for run in found.runs] == [0.25]
+    assert found.shared["n_steps"] == 6
+
+
 def test_diverged_runs_count_with_0_and_unfinished_ones_not_at_all(tmp_path: Path) -> None:
     space = gan_search.write_space(tmp_path, ("[0.01, 0.001]", "[0.01, 1e30]"), ('"adam", "sgd"', '"sgd"'))
     gan_search.run(gan_search.request(tmp_path, space, n_trials=2))
@@ -59,11 +74,7 @@ def test_diverged_runs_count_with_0_and_unfinished_ones_not_at_all(tmp_path: Pat
 def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is not the folder of a search: it has no search\.json"):
         read_grid(tmp_path)
-    space = gan_search.write_space(tmp_path)
-    text = gan_search.SPACE.format(model="gan")
-    together = text[text.index("together") : text.index("set =")]
-    space = gan_search.write_space(tmp_path, (together, "n_trials = 1\n"), ('"grid"', '"random"'))
-    gan_search.run(gan_search.request(tmp_path, space))
+    gan_search.run(gan_search.request(tmp_path, gan_search.write_random_space(tmp_path, 1)))
     with pytest.raises(UsageError, match=r"out is no search of a grid of GANs: give one such as .* grid-ebgan"):
         read_grid(tmp_path / "out")
 

@@ -68,7 +68,7 @@ class SearchDisplay:
     def _opening(self) -> str:
         search = self.search
         space, resolved = search.request.space, search.task.resolved
-        n_processes, n_known = resolved.n_processes, len(search.study.trials)
+        n_processes, n_known = resolved.n_processes, len(search.study.wanted)
         processes = f"{n_processes} processes with " if n_processes > 1 else ""
         there = f", {n_known} of them begun earlier" if n_known else ""
         each = (
@@ -119,7 +119,7 @@ class SearchDisplay:
             )
 
     def _score(self, scored: Scored) -> None:
-        outcomes = [gan_outcome(trial) for trial in self.search.study.trials]
+        outcomes = [gan_outcome(trial) for trial in self.search.study.wanted]
         for number, scores in scored.scores.items():
             step = scored.diverged.get(number)
             said = f"diverged at step {step}" if step is not None else f"I' {scores[OBJECTIVE]:.3f}"

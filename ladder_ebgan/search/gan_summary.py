@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.recipe import recipe_toml
 from ladder_ebgan.search.search import Search
-from ladder_ebgan.search.space import GANSpace, overrides, seed_of
+from ladder_ebgan.search.space import GANSpace, decoded, overrides, seed_of
 from ladder_ebgan.search.study import DIVERGED, DIVERGED_SCORE, OBJECTIVE, SCORES, SECONDS
 from ladder_ebgan.search.summary import FEWEST_FOR_IMPORTANCE, counted, importance_of
 
@@ -46,13 +46,10 @@ def gan_outcome(trial: FrozenTrial) -> GANOutcome:
     status: Literal["done", "diverged", "unfinished"] = "unfinished"
     if trial.state.is_finished():
         status = "diverged" if DIVERGED in trial.user_attrs else "done"
-    parameters = {
-        key: json.loads(value) if isinstance(value, str) else value for key, value in trial.params.items()
-    }
     return GANOutcome(
         trial=trial.number,
         status=status,
-        parameters=parameters,
+        parameters={key: decoded(value) for key, value in trial.params.items()},
         settings=overrides(trial.params),
         seed=seed_of(trial.params),
         scores=trial.user_attrs[SCORES] if status == "done" else {},

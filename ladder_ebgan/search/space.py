@@ -104,6 +104,10 @@ class AnySpace(Section):
             raise ValueError(f"'{strangers[0]}' is no parameter: they are {'; '.join(self.parameters)}")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """Return what a result depends on, and what may not change while a study grows."""
+        return {**self.model_dump(exclude=NOT_OF_RESULTS), "base": self.base().identity()}
+
     def base(self) -> AnyRecipe:
         """Return the recipe that all settings share but for the parameters."""
         return load_any_recipe(self.recipe, self.set)
@@ -163,10 +167,6 @@ class Space(AnySpace):
         """The seeds of the labelled subsets."""
         return range(self.first_seed, self.first_seed + self.n_subsets)
 
-    def identity(self) -> dict[str, Any]:
-        """Return what a result depends on, and what may not change while a study grows."""
-        return {**self.model_dump(exclude=NOT_OF_RESULTS), "base": self.base().identity()}
-
     def base(self) -> Recipe:
         """Return the recipe that all settings share but for the parameters."""
         return load_recipe(self.recipe, self.set)
@@ -187,10 +187,6 @@ class GANSpace(AnySpace):
             raise ValueError(f"n_trials is missing: the sampler is {self.sampler}, and only a grid ends by itself")
         return self
 
-    def identity(self) -> dict[str, Any]:
-        """Return what a result depends on, and what may not change while a study grows."""
-        return {**self.model_dump(exclude=NOT_OF_RESULTS), "base": self.base().identity()}
-
     def base(self) -> GANRecipe:
         """Return the recipe that all settings share but for the parameters."""
         return _of_gans(super().base())
@@ -203,6 +199,11 @@ class GANSpace(AnySpace):
 def _of_gans(recipe: AnyRecipe) -> GANRecipe:
     assert isinstance(recipe, GANRecipe)
     return recipe
+
+
+def decoded(value: Any) -> Any:
+    """Return a value of a parameter for what Optuna knows of it, where choices are JSON."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def seed_of(proposal: Proposal) -> int:

@@ -62,9 +62,14 @@ class Study:
         return min(self.space.n_trials, len(self.grid)) if self.grid else self.space.n_trials
 
     @property
+    def wanted(self) -> list[FrozenTrial]:
+        """The trials that were begun, of the whole space or of its slice."""
+        return [trial for trial in self.trials if self.space.holds(trial.params)]
+
+    @property
     def n_left(self) -> int:
-        """How many of them are still to be begun."""
-        return max(0, self.n_wanted - sum(self.space.holds(trial.params) for trial in self.trials))
+        """How many are still to be begun."""
+        return max(0, self.n_wanted - len(self.wanted))
 
     def unfinished(self) -> list[list[Candidate]]:
         """Return the batches that were begun and not finished; of a batch, also what does not go on."""
