@@ -8,8 +8,13 @@ from pathlib import Path
 import gan_search
 import pytest
 import tiny
+from drawing import catch_figures, words
 
 from ladder_ebgan.any_recipe import load_any_recipe
+from ladder_ebgan.report.figures import search as figures
+from ladder_ebgan.search.gan_summary import summarize_gans
+from ladder_ebgan.search.search import open_search
+from ladder_ebgan.search.trainer import BatchTrained
 
 
 @pytest.fixture(autouse=True)
@@ -131,3 +136,24 @@ def test_a_slice_by_the_command_line(tmp_path: Path) -> None:
     other = tiny.done(*command, "--only", "generator.size=5", "--trials", "4").stderr.splitlines()
     assert other[0].startswith("4 settings; ")
     assert other[-2].startswith("4 settings known of 4; ")
+
+
+def test_where_all_diverge_nothing_is_best(tmp_path: Path) -> None:
+    space = gan_search.write_space(tmp_path, ("[0.01, 0.001]", "[1e30]"), ('"adam", "sgd"', '"sgd"'))
+    outcome = tiny.done(
+        "search", "--space", str(space), "--output", str(tmp_path / "out"), *COMMAND, "--trials", "1"
+    )
+    assert outcome.stdout == "Search tiny-gan: gan on digits, 1 settings asked for. Trials: 1 diverged.\n"
+    assert outcome.stderr.splitlines()[-2] == "1 settings known of 1"
+    assert not (tmp_path / "out/best.toml").exists()
+    assert (tmp_path / "out/figures/parameters.png").exists()
+
+
+def test_a_figure_of_what_is_unfinished_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = catch_figures(monkeypatch, figures)
+    wanted = gan_search.request(tmp_path, gan_search.write_space(tmp_path), n_trials=1)
+    gan_search.run(wanted, stop_after=lambda event: isinstance(event, BatchTrained))
+    with open_search(wanted) as search:
+        figures.draw_gan_search(summarize_gans(search))
+    assert words(drawn[0].axes[0]) == ["nothing to show yet"]
+    assert all(not axes.lines for axes in drawn[0].axes)
