@@ -14,6 +14,7 @@ from ladder_ebgan.gan.training import GANState
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.model_files import RUN_FORMAT
+from ladder_ebgan.replica_adam import ReplicaOptimizer
 from ladder_ebgan.scaling import Scaling
 from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
@@ -49,6 +50,19 @@ def check_checkpoint(path: Path, identity: dict[str, Any]) -> None:
     """
     if path.exists():
         _read(path, identity)
+
+
+def checkpoint_identity(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of its replicas.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {})["checkpoint"])["group"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, str(error).partition("\n")[0]) from error
 
 
 class _Checkpoint(NamedTuple):
@@ -91,6 +105,8 @@ def state_tensors(state: State | GANState) -> dict[str, Tensor]:
         for key, parameter in module.named_parameters():
             tensors[f"{name}.{key}"] = parameter.detach()
             if optimizer is None or isinstance(optimizer, torch.optim.SGD):  # without momentum it has no state
+                continue
+            if isinstance(optimizer, ReplicaOptimizer) and optimizer.adam is None:
                 continue
             moments = optimizer.state[parameter]
             if not moments:  # before its first step Adam has none

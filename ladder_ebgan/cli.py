@@ -12,6 +12,7 @@ from ladder_ebgan._version import __version__
 from ladder_ebgan.commands.bench import bench
 from ladder_ebgan.commands.data import data
 from ladder_ebgan.commands.doctor import doctor
+from ladder_ebgan.commands.grid import grid
 from ladder_ebgan.commands.margin import margin
 from ladder_ebgan.commands.models import models
 from ladder_ebgan.commands.predict import predict
@@ -55,7 +56,22 @@ def cli() -> None:
     """
 
 
-for command in (run, table, report, models, predict, sample, score, search, margin, bench, recipes, data, doctor):
+for command in (
+    run,
+    table,
+    report,
+    models,
+    predict,
+    sample,
+    score,
+    search,
+    grid,
+    margin,
+    bench,
+    recipes,
+    data,
+    doctor,
+):
     cli.add_command(command)
 
 

@@ -299,7 +299,7 @@ def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]
 def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:
     """Check the tables of a recipe of classifiers and return it; `source` is named in messages."""
     if not tables.keys().isdisjoint(GAN_MODELS):
-        raise UsageError(f"{source} is of GANs without labels, which only 'ladder-ebgan run' trains")
+        raise UsageError(f"{source} is of GANs without labels, which 'ladder-ebgan run' trains")
     return validated(Recipe, tables, source)
 
 

@@ -1,6 +1,6 @@
 """What all training loops share: updates, and steps made one window after the other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -9,12 +9,17 @@ from torch import Tensor, nn
 
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.capture import captured
-from ladder_ebgan.replica_adam import ReplicaAdam
+from ladder_ebgan.replica_adam import ReplicaAdam, ReplicaOptimizer
 
 Costs = TypeVar("Costs")
 
 
-def update(optimizer: torch.optim.Optimizer | ReplicaAdam, loss: Tensor) -> None:
+def per_replica(values: Sequence[float], device: torch.device) -> Tensor | float:
+    """Return what is the same for all replicas as one number, and what differs as `[replicas]`."""
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
+
+
+def update(optimizer: torch.optim.Optimizer | ReplicaAdam | ReplicaOptimizer, loss: Tensor) -> None:
     """Step down the gradient of `loss` `[replicas]`; the sum keeps each replica's gradient its own."""
     optimizer.zero_grad()
     loss.sum().backward()

@@ -13,6 +13,7 @@ from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.gan.engine import GANEngine
+from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.gan.training import GANStepper
 from ladder_ebgan.training import Stepper, adversarial_steps
 
@@ -38,8 +39,21 @@ def throwaway_step(engine: Engine | GANEngine, n_replicas: int, adversarial: boo
 
     The first steps, which compile and record, are already made. A call may return before the device has finished.
     """
-    model, device, seeds = phase_model(engine.recipe, adversarial), engine.resolved.device, range(n_replicas)
-    stepper, plain_step = _stepper(engine, model, seeds, adversarial)
+    model, seeds = phase_model(engine.recipe, adversarial), range(n_replicas)
+    return _begun(*_stepper(engine, model, seeds, adversarial), engine.resolved.device)
+
+
+def stack_seconds(engine: GANEngine, model: str, recipes: Sequence[GANRecipe], n_steps: int = TIMED_STEPS) -> float:
+    """Return the mean time of a few steps of GANs with recipes of their own that train together."""
+    seeds = range(len(recipes))
+    state = engine.initial_state(model, seeds, recipes)
+    settings, batches = [recipe.settings(model) for recipe in recipes], engine.batches(model, state, seeds)
+    stepper, device = GANStepper(state, batches, settings, engine.functions), engine.resolved.device
+    return seconds_per_call(_begun(stepper, stepper.step, device), n_steps, device)
+
+
+def _begun(stepper: "_Seeking", plain_step: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """Return what makes the next step, with the first steps made."""
     make_step, n_done = capture.captured(plain_step, device), itertools.count()
 
     def step() -> None:

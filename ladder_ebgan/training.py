@@ -24,7 +24,7 @@ from ladder_ebgan.losses import generator_loss, margin_hinge, pulling_away_term
 from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
 from ladder_ebgan.replica_adam import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
-from ladder_ebgan.stepping import frozen, note_divergence, stepped, update
+from ladder_ebgan.stepping import frozen, note_divergence, per_replica, stepped, update
 
 Optimizer = torch.optim.Adam | ReplicaAdam
 
@@ -137,11 +137,6 @@ def initial_state(
     decays = [each.training.averaging_decay for each in recipes]
     average = Average(ladder, decays) if any(decays) else None
     return State(ladder, optimizer, generator, generator_optimizer, diverged, average=average)
-
-
-def per_replica(values: Sequence[float], device: torch.device) -> Tensor | float:
-    """Return what is the same for all replicas as one number, and what differs as `[replicas]`."""
-    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)
 
 
 def _tell_apart(

@@ -21,7 +21,7 @@ from ladder_ebgan.evaluation import labeled_calibration, unlabeled_calibration
 from ladder_ebgan.floor import step_work
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
-from ladder_ebgan.search.batch import stackable
+from ladder_ebgan.search.stacking import stackable
 from ladder_ebgan.streams import Stream, stream_key
 from ladder_ebgan.timing import phase_model
 from ladder_ebgan.training import adversarial_step, ladder_step

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "schedules": set(),
     "statistics": set(),
     "crossed": set(),
+    "ranks": set(),
     "theory": set(),
     "scores": {"statistics"},
     "overrides": set(),
@@ -62,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "gan.batches": {"batches", "data", "gan.frame", "philox"},
     "gan.training": {
         *{"capture", "energies", "gan.batches", "gan.discriminator", "gan.recipe", "generator", "layers", "losses"},
-        *{"philox", "recipe", "stepping"},
+        *{"philox", "recipe", "replica_adam", "stepping"},
     },
     "evaluation": {"energies", "ladder", "layers"},
     "consistency": {"ladder", "losses"},
@@ -72,7 +73,10 @@ ALLOWED: dict[str, set[str]] = {
         *{"replica_adam", "schedules", "stepping"},
     },
     "tensor_files": set(),
-    "checkpoints": {"gan.training", "generator", "ladder", "model_files", "scaling", "tensor_files", "training"},
+    "checkpoints": {
+        *{"gan.training", "generator", "ladder", "model_files", "replica_adam", "scaling", "tensor_files"},
+        "training",
+    },
     "machine": {"capture", "recipe"},
     "scaling": set(),
     "system": set(),
@@ -109,9 +113,11 @@ ALLOWED: dict[str, set[str]] = {
             "training",
         },
     },
+    "gan.scores": {
+        *{"data", "drawing", "gan.engine", "gan.frame", "gan.training", "quality", "quality.comparison"},
+    },
     "gan.task": {
-        *{"data", "diversity", "drawing", "gan.engine", "gan.frame", "gan.models", "gan.training", "outcome"},
-        *{"quality", "quality.comparison", "runs"},
+        *{"diversity", "drawing", "gan.engine", "gan.models", "gan.scores", "gan.training", "outcome", "runs"},
     },
     "alone": {
         *{
@@ -129,7 +135,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "margin": {"alone", "statistics"},
     "group": {"checkpoints", "gan.training", "runs", "training"},
-    "timing": {"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.training", "training"},
+    "timing": {
+        *{"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.recipe", "gan.training", "training"},
+    },
     "planning": {"runs"},
     "processes": {"any_recipe", "machine", "planning", "runs", "training"},
     "trainer": {
@@ -207,21 +215,51 @@ ALLOWED: dict[str, set[str]] = {
     "estimators": {"estimators.classifiers", "estimators.splitting"},
     # Hyper-parameter search.
     "search": set(),
-    "search.space": {"checking", "recipe", "recipe_files"},
+    "search.space": {"any_recipe", "checking", "gan.recipe", "recipe", "recipe_files"},
+    "search.slices": {"search.space"},
+    "search.stacking": {"any_recipe", "gan.recipe", "recipe"},
+    "search.events": {"any_recipe"},
     "search.validation": {"data"},
     "search.choice": set(),
-    "search.batch": {"checkpoints", "data", "engine", "evaluation", "folders", "recipe", "training"},
-    "search.study": {"search.batch", "search.space"},
-    "search.trainer": {"data", "engine", "machine", "search.batch", "search.space"},
-    "search.workers": {"search.batch", "search.trainer", "workers"},
+    "search.ladders": {
+        *{"checkpoints", "data", "engine", "evaluation", "recipe", "search.events", "search.space", "training"},
+    },
+    "search.gans": {
+        "gan",
+        "gan.engine",
+        "gan.recipe",
+        "gan.scores",
+        "gan.training",
+        "search.events",
+        "search.space",
+    },
+    "search.batch": {"checkpoints", "folders", "search.events", "search.gans", "search.ladders"},
+    "search.study": {"search.events", "search.space", "search.stacking"},
+    "search.trainer": {
+        *{"data", "engine", "gan.engine", "gan.scores", "machine", "search.batch", "search.events", "search.gans"},
+        *{"search.ladders", "search.space"},
+    },
+    "search.workers": {"search.events", "search.trainer", "workers"},
     "search.search": {
-        *{"data", "folders", "machine", "search.batch", "search.space", "search.study", "search.trainer"},
-        *{"search.validation", "search.workers"},
+        *{"data", "folders", "gan.scores", "machine", "search.events", "search.space", "search.study"},
+        *{"search.trainer", "search.validation", "search.workers"},
     },
     "search.outcomes": {"search.space", "search.study"},
     "search.summary": {
-        *{"folders", "recipe", "search.choice", "search.outcomes", "search.search"},
+        *{"folders", "recipe", "search.choice", "search.outcomes", "search.search", "search.space"},
     },
+    "search.gan_summary": {
+        *{"folders", "recipe", "search.search", "search.space", "search.study", "search.summary"},
+    },
+    "search.estimate": {
+        *{"gan", "gan.engine", "gan.frame", "gan.recipe", "gan.scores", "machine", "search.space"},
+        *{"search.stacking", "search.study", "search.trainer", "timing"},
+    },
+    "search.grid": {
+        *{"any_recipe", "gan.recipe", "overrides", "search.gan_summary", "search.search", "search.space"},
+        "search.study",
+    },
+    "search.grid_comparison": {"folders", "ranks", "search.grid"},
     # What is looked at: it reads the run's folder and the loop's events, and nobody below knows of it.
     "report": set(),
     "report.seeds": set(),
@@ -291,12 +329,18 @@ ALLOWED: dict[str, set[str]] = {
     "report.margin": {"alone", "margin", "report.lines", "report.seeds", "statistics"},
     "report.quality": {"quality.comparison", "quality.measure", "report.lines"},
     "report.search": {"report.lines", "search.outcomes", "search.summary", "statistics"},
+    "report.gan_search": {"report.search", "search.gan_summary"},
+    "report.search_estimate": {"report.lines", "report.phrases", "search.estimate", "search.trainer"},
     "report.search_progress": {
-        *{"report.phrases", "search.batch", "search.outcomes", "search.search", "search.trainer"},
+        *{"report.phrases", "search.events", "search.gan_summary", "search.outcomes", "search.search"},
+        *{"search.space", "search.study", "search.trainer"},
     },
     "report.figures.search": {
-        *{"report.figures.drawing", "search.choice", "search.outcomes", "search.space", "search.summary"},
+        *{"report.figures.drawing", "search.choice", "search.gan_summary", "search.space"},
+        *{"search.summary"},
     },
+    "report.grid": {"ranks", "report.lines", "report.search", "search.grid", "search.grid_comparison"},
+    "report.figures.grid": {"report.figures.drawing", "search.grid_comparison"},
     "commands": {
         *{"alone", "margin"},
         *{"any_model", "any_recipe", "bench", "commands", "data", "experiment", "folders", "gan", "interruption"},

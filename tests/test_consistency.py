@@ -21,7 +21,7 @@ from ladder_ebgan.consistency import (
 )
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.search.batch import stackable
+from ladder_ebgan.search.stacking import stackable
 
 MakeRecipe = Callable[..., Recipe]
 SIZES, STDS, BATCH, REPLICAS = [5, 4, 3], [0.3, 0.2, 0.1], 6, 2

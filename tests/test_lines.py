@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ladder_ebgan.report.lines import NARROWEST, columns, hanging, plus_minus
+from ladder_ebgan.report.lines import NARROWEST, columns, hanging, p_value, plus_minus
 
 
 def test_a_text_hangs_below_its_beginning() -> None:
@@ -24,6 +24,10 @@ def test_a_mean_stands_beside_its_deviation() -> None:
     assert plus_minus(6.009, None) == "6.01"
     assert plus_minus(0.012345, 0.00678, ".4g", ".2g") == "0.01235 ± 0.0068"
     assert plus_minus(6.009, 0.476, ".1f") == "6.0 ± 0.5"
+
+
+def test_a_p_value_has_two_digits_unless_it_is_very_small() -> None:
+    assert [p_value(p) for p in (1.0, 0.0437, 0.0001, 0.00009, 0.0)] == ["1", "0.044", "0.0001", *["< 0.0001"] * 2]
 
 
 @given(st.text("ab- ", max_size=80), st.integers(0, 60))

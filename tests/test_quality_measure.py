@@ -16,6 +16,7 @@ from ladder_ebgan.quality import (
     describe,
     load_classifier,
     measure,
+    modified_score,
     scores,
 )
 from ladder_ebgan.quality.comparison import compared, pixel_noise
@@ -41,6 +42,7 @@ def test_all_scores_are_those_of_the_functions(digits: Tensor, classifier: Class
     directions = [each / each.square().sum(dim=1, keepdim=True).sqrt() for each in features]
     radii = [scores.radii(each) for each in directions]
     assert found.modified_inception_score == pytest.approx(scores.modified_inception_score(log_p[0]), rel=1e-5)
+    assert modified_score(digits[:N], classifier) == found.modified_inception_score
     assert found.inception_score == pytest.approx(scores.inception_score(log_p[0]), rel=1e-5)
     precision_and_recall = scores.precision_and_recall(directions[0], radii[0], directions[1], radii[1])
     assert (found.precision, found.recall) == pytest.approx(precision_and_recall, abs=2 / N)

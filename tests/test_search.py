@@ -14,7 +14,7 @@ from ladder_ebgan import machine
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.search import study
-from ladder_ebgan.search.batch import Finished, Reported, Stepped
+from ladder_ebgan.search.events import Finished, Reported, Stepped
 from ladder_ebgan.search.outcomes import read_correct
 from ladder_ebgan.search.search import SearchEvent, SearchStopped, open_search
 from ladder_ebgan.search.study import ERRORS

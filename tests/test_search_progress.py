@@ -13,7 +13,7 @@ from rich.console import Console
 from ladder_ebgan import machine
 from ladder_ebgan.report import search_progress
 from ladder_ebgan.report.search_progress import SearchDisplay
-from ladder_ebgan.search.batch import Finished, Reported, Stepped
+from ladder_ebgan.search.events import Finished, Reported, Stepped
 from ladder_ebgan.search.search import Search, SearchStopped, open_search
 from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained
 

@@ -1,15 +1,21 @@
 """What a search varies: how a space is read, what its settings come to, which can train together."""
 
+import zlib
+from functools import reduce
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.recipe_files import recipe_names, space_names, space_summary, space_text
-from ladder_ebgan.search.batch import stackable
-from ladder_ebgan.search.space import load_space, overrides
+from ladder_ebgan.search.slices import slices_of, with_slice
+from ladder_ebgan.search.space import GANSpace, Space, load_space, overrides, seed_of, stored_space
+from ladder_ebgan.search.stacking import stackable
 
 SPACE = """# A space for tests
 recipe = "table2"
@@ -76,7 +82,8 @@ def test_packaged_spaces_can_be_searched(name: str) -> None:
     assert f"ladder-ebgan search --space {name}" in space_text(name)
     assert space_summary(name)
     assert name not in recipe_names()
-    assert not set(space.seeds) & set(range(100))  # other subsets than those of a table
+    if isinstance(space, Space):
+        assert not set(space.seeds) & set(range(100))  # other subsets than those of a table
 
 
 def test_the_grid_of_the_paper_is_whole() -> None:
@@ -117,6 +124,184 @@ def test_a_wrong_space_is_refused_by_name(tmp_path: Path, change: tuple[str, str
 def test_an_unknown_space_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError, match=r"unknown search space 'base-line' \(did you mean 'baseline'\?\)"):
         load_space("base-line")
+
+
+def test_an_identity_is_as_it_was_before_there_were_slices() -> None:
+    """A search that an earlier version began goes on: its identity has these keys, and no others."""
+    space = load_space("baseline")
+    keys = {"model", "sampler", "parameters", "labels", "n_subsets", "first_seed", "report_every_steps", "base"}
+    assert space.identity().keys() == keys
+    assert load_space("fast-ladder").identity().keys() == keys | {"n_startup_trials"}
+    assert with_slice(space, {"learning_rate": ["0.001"]}).identity() == space.identity()
+    assert stored_space(space.model_dump()) == space
+
+
+# Grids of GANs.
+
+
+def settings_of(name: str) -> list[GANSettings]:
+    space = load_space(name)
+    settings = [space.recipe_of(proposal).settings(space.model) for proposal in space.grid()]
+    return [each for each in settings if isinstance(each, GANSettings)]
+
+
+def choices_of(settings: list[GANSettings], *path: str) -> set[object]:
+    return {reduce(getattr, path, each) for each in settings}
+
+
+@pytest.mark.parametrize(("name", "n", "rates"), [("grid-ebgan", 512, {0.001}), ("grid-gan", 6144, None)])
+def test_the_grid_of_gans_is_table_1(name: str, n: int, rates: set[float] | None) -> None:
+    """Zhao et al. 2017, table 1; the paper's dropout is true or false."""
+    found = settings_of(name)
+    assert len(found) == n == len({each.model_dump_json() for each in found})
+    for side, sizes in (("generator", {400, 800, 1600, 3200}), ("discriminator", {128, 256, 512, 1024})):
+        assert choices_of(found, side, "n_layers") == {2, 3, 4, 5}
+        assert choices_of(found, side, "size") == sizes
+        assert choices_of(found, side, "learning_rate") == (rates or {0.01, 0.001, 0.0001})
+        assert choices_of(found, side, "optimizer") == ({"adam"} if rates else {"adam", "sgd"})
+    assert choices_of(found, "discriminator", "dropout") == {0.5, 0.0}
+    assert all(each.discriminator.learning_rate == each.generator.learning_rate for each in found)
+    assert choices_of(found, "n_steps") == {30000}
+    if rates:
+        assert choices_of(found, "margin") == {10.0}
+
+
+def test_the_settings_of_the_optimisers_follow_each_other_and_train_together() -> None:
+    space = load_space("grid-gan")
+    proposals = list(islice(space.grid(), 60))
+    keys = [stackable(space.recipe_of(proposal), "gan") for proposal in proposals]
+    assert len(set(keys)) == 5
+    for start in range(0, 60, 12):
+        assert len(set(keys[start : start + 12])) == 1
+        assert len({space.stack_of(proposal) for proposal in proposals[start : start + 12]}) == 1
+        assert len({tuple(proposal.values()) for proposal in proposals[start : start + 12]}) == 12
+
+
+def test_both_grids_take_the_architectures_in_one_order() -> None:
+    """So that parts of them are of the same architectures, as far as they go."""
+
+    def shapes(name: str) -> list[tuple[str, ...]]:
+        proposals = [
+            {key.partition(".")[2]: value for key, value in each.items()} for each in load_space(name).grid()
+        ]
+        keys = [*(f"{side}.{what}" for side in ("generator", "discriminator") for what in ("n_layers", "size"))]
+        return list(
+            dict.fromkeys(tuple(each[key] for key in (*keys, "discriminator.dropout")) for each in proposals)
+        )
+
+    assert shapes("grid-gan") == shapes("grid-ebgan")
+    assert len(shapes("grid-gan")) == 512
+
+
+def test_a_slice_is_of_the_same_grid_in_the_same_order() -> None:
+    space = load_space("grid-gan")
+    part = with_slice(
+        space, slices_of(["generator.size=400,800", "learning_rate=0.01", "discriminator.optimizer=sgd"])
+    )
+    found = list(part.grid())
+    assert len(found) == 6144 // (2 * 3 * 2)
+    wanted = [each for each in space.grid() if each in found]
+    assert found == wanted
+    assert {each["gan.generator.size"] for each in found} == {"400", "800"}
+    assert {each["gan.discriminator.optimizer"] for each in found} == {'"sgd"'}
+    assert part.identity() == space.identity()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (
+            "optimizer=sgd",
+            "--only optimizer: 'optimizer' is one of gan.discriminator.optimizer; gan.generator.optim",
+        ),
+        ("generator.size=500", "--only generator.size=500: the choices are 400, 800, 1600, 3200"),
+        (
+            "generator.sizes=400",
+            "--only generator.sizes: 'generator.sizes' is no parameter: they are gan.generator.n",
+        ),
+        ("generator.size", "--only generator.size: must be key=value,value..., for example generator.size=400,800"),
+        ("=400", "--only =400: must be key=value"),
+    ],
+)
+def test_a_wrong_slice_is_refused(written: str, expected: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        with_slice(load_space("grid-gan"), slices_of([written]))
+    assert str(refusal.value).startswith(expected)
+
+
+def test_only_a_grid_has_slices() -> None:
+    with pytest.raises(UsageError, match="--only learning_rate: only a grid has slices, and the sampler is tpe"):
+        with_slice(load_space("fast-ladder"), {"learning_rate": ["0.01"]})
+
+
+def test_a_setting_of_gans_has_a_seed_of_its_own() -> None:
+    """A function of the setting alone: whatever the grid, the slice and the order."""
+    proposals = list(load_space("grid-ebgan").grid())
+    seeds = {seed_of(proposal) for proposal in proposals}
+    assert len(seeds) == 512
+    first = {"b": 0.1, "a": "2"}
+    assert seed_of(first) == seed_of(dict(reversed(first.items()))) == zlib.crc32(b"a=2\nb=0.1")
+
+
+GAN_SPACE = """
+recipe = "figure4-gan"
+model = "gan"
+sampler = "random"
+n_trials = 3
+
+[parameters]
+"gan.generator.size" = { choices = [4, 8] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("n_trials = 3", ""), "n_trials is missing: the sampler is random, and only a grid ends by itself"),
+        (("n_trials = 3", "labels = 100"), "labels is of classifiers, and the recipe 'figure4-gan' is of GANs"),
+        (
+            ('"random"', '"random"\ntogether = ["x"]'),
+            "only a grid has slices and an order, and the sampler is random",
+        ),
+        (('"random"', '"grid"\ntogether = ["x"]'), "'x' is no parameter: they are gan.generator.size"),
+        (('"random"', '"grid"\nonly = { y = [1] }'), "'y' is no parameter: they are gan.generator.size"),
+        (('recipe = "figure4-gan"', "recipe = 4"), "recipe is 4: input should be a valid string"),
+        (("[4, 8]", "[4, -8]"), "with gan.generator.size = -8: recipe 'figure4-gan': gan.generator.size is -8"),
+    ],
+)
+def test_a_wrong_space_of_gans_is_refused(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    path = tmp_path / "gans.toml"
+    path.write_text(GAN_SPACE)
+    assert isinstance(load_space(str(path)), GANSpace)
+    assert change[0] in GAN_SPACE
+    path.write_text(GAN_SPACE.replace(*change))
+    with pytest.raises(UsageError) as refusal:
+        load_space(str(path))
+    assert expected in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "together"),
+    [
+        ("gan.generator.optimizer=adam", True),
+        ("gan.discriminator.learning_rate=1", True),
+        ("gan.generator.learning_rate=0", False),
+        ("gan.discriminator.dropout=0.5", False),
+        ("gan.generator.size=9", False),
+        ("gan.n_steps=7", False),
+        ("training.adam_beta1=0.9", False),
+    ],
+)
+def test_what_gans_may_differ_in(change: str, together: bool) -> None:
+    here, there = (stackable(load_any_recipe("figure4-gan", changes), "gan") for changes in ([], [change]))
+    assert (here == there) == together
+
+
+@pytest.mark.parametrize(("change", "together"), [("margin=3", True), ("pulling_away_weight=0.1", False)])
+def test_what_ebgans_may_differ_in(change: str, together: bool) -> None:
+    """A weight of 0 leaves the term out, and so trains apart from any other."""
+    here, there = (stackable(load_any_recipe("figure4-ebgan", c), "ebgan") for c in ([], [f"ebgan.{change}"]))
+    assert (here == there) == together
 
 
 def test_more_trials_are_the_same_search(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import ladder_ebgan.workers
 from ladder_ebgan import machine
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.search import workers
-from ladder_ebgan.search.batch import Candidate, Finished, Reported, Stepped
+from ladder_ebgan.search.events import Candidate, Finished, Reported, Stepped
 from ladder_ebgan.search.search import open_search
 from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained, Task
 from ladder_ebgan.workers import EVENT, FAILED, IDLE, STOP, TRAIN

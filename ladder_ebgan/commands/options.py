@@ -179,3 +179,11 @@ def number_or_auto(option: str, value: str) -> int | None:
     if value != "auto" and not re.fullmatch(r"0*[1-9][0-9]{0,8}", value):
         raise UsageError(f"{option} {value}: must be auto or a number above 0")
     return None if value == "auto" else int(value)
+
+
+def need_optuna() -> None:
+    """Refuse what needs Optuna where it is not installed."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise UsageError("a search needs Optuna: install it with pip install 'ladder-ebgan[search]'") from None

@@ -31,10 +31,15 @@ class GANEngine:
         images = torch.from_numpy(dataset.train_images).to(resolved.device)
         return cls(recipe, dataset, resolved, images, functions)
 
-    def initial_state(self, model: str, seeds: Sequence[int]) -> GANState:
-        """Build the networks and optimisers of a group of replicas, one for each seed."""
-        settings = self.recipe.settings(model)
-        n_features = framed_size(self.dataset.image_shape, settings.padding)
+    def initial_state(
+        self, model: str, seeds: Sequence[int], recipes: Sequence[GANRecipe] | None = None
+    ) -> GANState:
+        """Build the networks and optimisers of a group of replicas, one for each seed.
+
+        With `recipes`, each replica has its own, as `training.initial_gan_state` allows it.
+        """
+        settings = [recipe.settings(model) for recipe in recipes or [self.recipe]]
+        n_features = framed_size(self.dataset.image_shape, settings[0].padding)
         how = (self.resolved.device, self.resolved.product_dtype, self.functions)
         return initial_gan_state(settings, self.recipe.training, seeds, n_features, *how)
 

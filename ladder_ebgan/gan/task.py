@@ -1,26 +1,20 @@
 """A group of GANs without labels: its training, its learning curves, the images and networks that are kept."""
 
 from collections.abc import Iterator
-from typing import Any
 
-import torch
 from torch import Tensor
 
-from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.diversity import Diversity
-from ladder_ebgan.drawing import as_bytes, draw
+from ladder_ebgan.drawing import as_bytes
 from ladder_ebgan.gan.engine import GANEngine
-from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.gan.models import gan_model_bytes
+from ladder_ebgan.gan.scores import SCORED_IMAGES, Scores, drawn_images
 from ladder_ebgan.gan.training import GANProgress, train_gan
 from ladder_ebgan.outcome import curve_points, energy_histograms, model_metadata, result_of
-from ladder_ebgan.quality import compare, describe, load_classifier
-from ladder_ebgan.quality.comparison import described_reference
 from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder, replica_name
 
 KEPT_IMAGES = 100  # of each replica's generator
-SCORED_IMAGES = 10_000  # where they are digits
 
 
 class GANTask:
@@ -51,7 +45,7 @@ class GANTask:
             "energy_real": costs.energy_real,
             "energy_generated": costs.energy_generated,
             "open_hinges_percent": None if costs.open_hinges is None else 100 * costs.open_hinges,
-            "generated_diversity": self.diversity.of(self._images),
+            "generated_diversity": self.diversity.of(self._drawn_images),
         }
         return curve_points(self.group, progress.step, progress.learning_rate, progress.margin, measured)
 
@@ -62,7 +56,8 @@ class GANTask:
     def finish(self, folder: RunFolder) -> list[Result]:
         """Draw images, score them if they are digits, and store some of them and the networks."""
         scores = Scores(self.engine.dataset, self.engine.resolved.device)
-        images = self._images(SCORED_IMAGES if scores.apply else KEPT_IMAGES)
+        n_images = SCORED_IMAGES if scores.apply else KEPT_IMAGES
+        images = self._drawn_images(n_images)
         failed = (~images.isfinite()).flatten(1).any(dim=1).tolist()
         kept = as_bytes(images[:, :KEPT_IMAGES])
         results = []
@@ -79,32 +74,5 @@ class GANTask:
             folder.save_model(name, gan_model_bytes(self.state, r, metadata))
         return results
 
-    def _images(self, n: int) -> Tensor:
-        """Return the first n images of each replica `[replicas, n, features]`, in [0, 1], without their padding."""
-        drawn = draw(self.state.generator, self.seeds, n, self.engine.recipe.training.batch_size)
-        return unframed(drawn, self.engine.dataset.image_shape, self.settings.padding)
-
-
-class Scores:
-    """Scores of generated images, for digits like MNIST's: the classifier that scores them knows no others."""
-
-    def __init__(self, dataset: Dataset, device: torch.device) -> None:
-        mnist = load_dataset("mnist") if dataset.image_shape == (28, 28) else None
-        self.apply = mnist is not None and mnist.fingerprint == dataset.fingerprint
-        if mnist is not None and self.apply:
-            self.classifier = load_classifier(device)
-            self.reference = described_reference(mnist, self.classifier)
-
-    def of(self, images: Tensor) -> dict[str, Any]:
-        """Return the scores of images `[n, features]`, by the columns of `Result`; none for other images."""
-        if not self.apply:
-            return {}
-        quality = compare(describe(images.clamp(0, 1), self.classifier), self.reference)
-        return {
-            "modified_inception_score": quality.modified_inception_score,
-            "inception_score": quality.inception_score,
-            "generated_precision": quality.precision,
-            "generated_recall": quality.recall,
-            "n_modes": quality.n_modes,
-            "class_kl": quality.class_kl,
-        }
+    def _drawn_images(self, n: int) -> Tensor:
+        return drawn_images(self.engine, self.group.model, self.state, self.seeds, n)

@@ -28,7 +28,11 @@ from ladder_ebgan.losses import (
 )
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.recipe import Training
-from ladder_ebgan.stepping import frozen, note_divergence, stepped, update
+from ladder_ebgan.replica_adam import OptimizerSettings, ReplicaOptimizer
+from ladder_ebgan.stepping import frozen, note_divergence, per_replica, stepped, update
+
+Optimizer = torch.optim.Optimizer | ReplicaOptimizer
+Settings = GANSettings | Sequence[GANSettings]  # of all replicas, or of each
 
 
 class GANCosts(NamedTuple):
@@ -58,15 +62,15 @@ class GANState:
     """Everything that training changes."""
 
     discriminator: Discriminator
-    discriminator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: Optimizer
     generator: Generator
-    generator_optimizer: torch.optim.Optimizer | None  # None where it is frozen
+    generator_optimizer: Optimizer | None  # None where it is frozen
     diverged_step: Tensor  # [replicas], the first step, counted from 1, with a cost not finite; -1 without
     step: int = 0  # steps done
     seconds: float = 0.0  # of training so far
 
     @property
-    def parts(self) -> Iterator[tuple[str, nn.Module, torch.optim.Optimizer]]:
+    def parts(self) -> Iterator[tuple[str, nn.Module, Optimizer]]:
         """The networks that change, by name, with their optimisers."""
         yield "discriminator", self.discriminator, self.discriminator_optimizer
         if self.generator_optimizer is not None:
@@ -93,8 +97,13 @@ class GANFunctions:
         )
 
 
+def each_settings(settings: Settings) -> list[GANSettings]:
+    """Return the settings as a list: one of all replicas, or one of each."""
+    return [settings] if isinstance(settings, GANSettings) else list(settings)
+
+
 def initial_gan_state(
-    settings: GANSettings,
+    settings: Settings,
     training: Training,
     seeds: Sequence[int],
     n_features: int,
@@ -105,7 +114,8 @@ def initial_gan_state(
     """Build the networks and optimisers of a group of replicas, one for each seed.
 
     Args:
-        settings: of all replicas.
+        settings: of all replicas, or one of each. They then agree in all but optimisers, learning rates, margin
+            and weight of the pulling-away term; generators are frozen for all of them or for none.
         training: batch size and Adam's constants.
         seeds: one a replica.
         n_features: of an image as the networks see it, padded.
@@ -113,37 +123,48 @@ def initial_gan_state(
         product_dtype: precision of matrix products.
         functions: what the networks are computed by.
     """
-    d, g = settings.discriminator, settings.generator
-    sizes, how = settings.discriminator_sizes(n_features), (product_dtype, functions.layers)
+    every = each_settings(settings)
+    d, g = every[0].discriminator, every[0].generator
+    sizes, how = every[0].discriminator_sizes(n_features), (product_dtype, functions.layers)
     discriminator = Discriminator(seeds, sizes, d.weight_std, d.dropout, *how).to(device)
     generator = Generator(seeds, g.sizes(n_features), g.weight_std, *how, "tanh").to(device)
     return GANState(
         discriminator,
-        _optimizer(discriminator, d, training),
+        _optimizer(discriminator, [each.discriminator for each in every], training),
         generator,
-        _optimizer(generator, g, training) if g.learning_rate else None,
+        _optimizer(generator, [each.generator for each in every], training) if g.learning_rate else None,
         torch.full((len(seeds),), -1, device=device),
     )
 
 
 def _optimizer(
-    module: nn.Module, settings: DiscriminatorSettings | GANGeneratorSettings, training: Training
-) -> torch.optim.Optimizer:
-    parameters, rate = list(module.parameters()), settings.learning_rate
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, rate, fused=True)
+    module: nn.Module, settings: Sequence[DiscriminatorSettings | GANGeneratorSettings], training: Training
+) -> Optimizer:
+    """Make the optimiser of one side: one for all replicas where they agree, else one with settings of each."""
+    parameters = list(module.parameters())
+    each = [OptimizerSettings(side.optimizer, side.learning_rate) for side in settings]
     betas, on_gpu = (training.adam_beta1, training.adam_beta2), parameters[0].device.type == "cuda"
+    if len(set(each)) > 1:
+        return ReplicaOptimizer(parameters, each, betas, training.adam_epsilon)
+    kind, rate = each[0]
+    if kind == "sgd":
+        return torch.optim.SGD(parameters, rate, fused=True)
     return torch.optim.Adam(parameters, rate, betas, training.adam_epsilon, fused=True, capturable=on_gpu)
 
 
 def ebgan_step(
-    state: GANState, batch: GANBatch, functions: GANFunctions, margin: float, pulling_away_weight: float = 0.0
+    state: GANState,
+    batch: GANBatch,
+    functions: GANFunctions,
+    margin: Tensor | float,
+    pulling_away_weight: Tensor | float = 0.0,
 ) -> GANCosts:
     """Update the discriminators by Eq. (1), then the generators by Eq. (2), each once.
 
     Both see the same generated images, under the same dropout. Real and generated images pass the discriminator as
     batches of their own, with their own statistics. The generators' loss alone has the pulling-away term, of the
-    encoder's outputs for the generated images, as the updated discriminator has them.
+    encoder's outputs for the generated images, as the updated discriminator has them. The margin is one number or
+    `[replicas, 1]`, the weight of the term one number or `[replicas]`; a weight of 0.0 leaves the term out.
     """
     generated = functions.generate(state.generator, batch.latents)
     energies = _energies(state, torch.cat([batch.images, generated.detach()], dim=1), batch.noise, functions, 2)[0]
@@ -156,7 +177,7 @@ def ebgan_step(
         with frozen(state.discriminator):
             fooled, code = _energies(state, generated, _of_generated(batch), functions, 1)
             loss = generator_loss(fooled)
-            if pulling_away_weight:
+            if isinstance(pulling_away_weight, Tensor) or pulling_away_weight:
                 loss = loss + pulling_away_weight * pulling_away_term(code)
             update(state.generator_optimizer, loss)
     real, fake = real.detach(), fake.detach()
@@ -209,9 +230,15 @@ class GANStepper:
     """Makes the steps of a group, each from device tensors alone, so that a step can be captured."""
 
     def __init__(
-        self, state: GANState, batches: GANBatchStream, settings: GANSettings, functions: GANFunctions
+        self, state: GANState, batches: GANBatchStream, settings: Settings, functions: GANFunctions
     ) -> None:
-        self.state, self.batches, self.settings, self.functions = state, batches, settings, functions
+        self.state, self.batches, self.functions = state, batches, functions
+        of_energies = [each for each in each_settings(settings) if isinstance(each, EBGANSettings)]
+        self.has_energy, device = bool(of_energies), batches.step.device
+        if self.has_energy:
+            self.margin = per_replica([each.margin for each in of_energies], device)
+            self.margin = self.margin.unsqueeze(-1) if isinstance(self.margin, Tensor) else self.margin
+            self.pulling_away_weight = per_replica([each.pulling_away_weight for each in of_energies], device)
 
     def seek(self, step: int) -> None:
         """Go to `step`, the first of a window of steps that can then be made."""
@@ -219,9 +246,9 @@ class GANStepper:
 
     def step(self) -> GANCosts:
         """Make the step that the batches stand at, and go to the next."""
-        state, settings, batch = self.state, self.settings, self.batches.current()
-        if isinstance(settings, EBGANSettings):
-            costs = ebgan_step(state, batch, self.functions, settings.margin, settings.pulling_away_weight)
+        state, batch = self.state, self.batches.current()
+        if self.has_energy:
+            costs = ebgan_step(state, batch, self.functions, self.margin, self.pulling_away_weight)
         else:
             costs = gan_step(state, batch, self.functions)
         note_divergence(state.diverged_step, costs.total, self.batches.step)
@@ -233,21 +260,24 @@ class GANProgress(NamedTuple):
     """What the loop yields; tensors stay on the device, and are valid, until the next step."""
 
     step: int  # steps done
-    learning_rate: float  # of the discriminator
-    margin: float | None  # None for an ordinary GAN
+    learning_rate: float  # of the first replica's discriminator
+    margin: float | None  # of the first replica; None for an ordinary GAN
     costs: GANCosts
 
 
 def train_gan(
     state: GANState,
     batches: GANBatchStream,
-    settings: GANSettings,
+    settings: Settings,
     functions: GANFunctions,
     yield_every_steps: int | None = None,
 ) -> Iterator[GANProgress]:
-    """Train from `state.step` to the end, yielding as `stepping.stepped` does."""
-    stepper = GANStepper(state, batches, settings, functions)
-    margin = settings.margin if isinstance(settings, EBGANSettings) else None
+    """Train from `state.step` to the end, yielding as `stepping.stepped` does.
+
+    Settings of several replicas agree in number of steps.
+    """
+    stepper, first = GANStepper(state, batches, settings, functions), each_settings(settings)[0]
+    margin = first.margin if isinstance(first, EBGANSettings) else None
     device = batches.step.device
-    for costs in stepped(state, stepper.step, stepper.seek, settings.n_steps, device, yield_every_steps):
-        yield GANProgress(state.step, settings.discriminator.learning_rate, margin, costs)
+    for costs in stepped(state, stepper.step, stepper.seek, first.n_steps, device, yield_every_steps):
+        yield GANProgress(state.step, first.discriminator.learning_rate, margin, costs)

@@ -8,7 +8,7 @@ docs/quality.md says what each score is and what it can see.
 """
 
 from ladder_ebgan.quality.classifier import Classifier, load_classifier
-from ladder_ebgan.quality.measure import Described, Quality, compare, cropped, describe, measure
+from ladder_ebgan.quality.measure import Described, Quality, compare, cropped, describe, measure, modified_score
 
 __all__ = [
     "Classifier",
@@ -19,4 +19,5 @@ __all__ = [
     "describe",
     "load_classifier",
     "measure",
+    "modified_score",
 ]

@@ -68,13 +68,19 @@ def describe(images: Tensor, classifier: Classifier) -> Described:
     Raises:
         UsageError: as `measure`.
     """
-    _check(images)
-    classifier.eval()
-    features = torch.cat(
-        [classifier.features(batch.to(classifier.device).float()) for batch in images.split(BATCH)]
-    )
+    features = _features(images, classifier)
     directions = functional.normalize(features)
     return Described(classifier.log_probabilities(features), directions, radii(directions))
+
+
+@torch.no_grad()
+def modified_score(images: Tensor, classifier: Classifier) -> float:
+    """Return the modified inception score of images `[n, 784]` in [0, 1] alone: it needs no other images.
+
+    Raises:
+        UsageError: as `measure`.
+    """
+    return modified_inception_score(classifier.log_probabilities(_features(images, classifier)))
 
 
 @torch.no_grad()
@@ -103,6 +109,12 @@ def cropped(images: Tensor) -> Tensor:
     if images.shape[1:] not in {(1024,), (32, 32)}:
         raise UsageError(f"images of shape {list(images.shape)} cannot be cropped: give [n, 1024] or [n, 32, 32]")
     return unframed(images.flatten(1), (28, 28), padding=2)
+
+
+def _features(images: Tensor, classifier: Classifier) -> Tensor:
+    _check(images)
+    classifier.eval()
+    return torch.cat([classifier.features(batch.to(classifier.device).float()) for batch in images.split(BATCH)])
 
 
 def _check(images: Tensor) -> None:

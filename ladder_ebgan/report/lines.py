@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+SMALLEST_P = 0.0001  # that is written out
 NARROWEST = 20  # what is left for a text is not squeezed below this
 
 
@@ -37,6 +38,11 @@ def plus_minus(centre: float, deviation: float | None, form: str = ".2f", deviat
         deviation_form: how the deviation is, if otherwise.
     """
     return f"{centre:{form}}" + ("" if deviation is None else f" ± {deviation:{deviation_form or form}}")
+
+
+def p_value(p: float) -> str:
+    """Return a p-value with two digits, or that it is very small."""
+    return f"< {SMALLEST_P:.4f}" if p < SMALLEST_P else f"{p:.2g}"
 
 
 def text_console(color: bool = False) -> "Console":

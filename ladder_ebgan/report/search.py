@@ -1,6 +1,6 @@
 """The table of a search: the best settings, what matters, and what a small validation set would have chosen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ladder_ebgan.report.lines import columns, plus_minus
 from ladder_ebgan.search.outcomes import Outcome
@@ -13,19 +13,29 @@ Block = tuple[str, list[str], list[list[str]]]  # title, headings, rows
 
 def search_text(summary: Summary) -> str:
     """Return the tables as text."""
-    parts = [f"{title}\n\n{_lines(headings, rows)}" for title, headings, rows in _blocks(summary)]
-    return "\n\n".join([_headline(summary), *parts]) + "\n"
+    return blocks_text(_headline(summary), _blocks(summary))
 
 
 def search_markdown(summary: Summary) -> str:
     """Return the tables as Markdown."""
-    parts = [f"{title}\n\n{_markdown(headings, rows)}" for title, headings, rows in _blocks(summary)]
-    return "\n\n".join([_headline(summary), *parts]) + "\n"
+    return blocks_markdown(_headline(summary), _blocks(summary))
+
+
+def blocks_text(headline: str, blocks: Iterable[Block]) -> str:
+    """Return tables under their titles as text."""
+    parts = [f"{title}\n\n{_lines(headings, rows)}" for title, headings, rows in blocks]
+    return "\n\n".join([headline, *parts]) + "\n"
+
+
+def blocks_markdown(headline: str, blocks: Iterable[Block]) -> str:
+    """Return tables under their titles as Markdown."""
+    parts = [f"{title}\n\n{_markdown(headings, rows)}" for title, headings, rows in blocks]
+    return "\n\n".join([headline, *parts]) + "\n"
 
 
 def _headline(summary: Summary) -> str:
-    search = summary.search
-    space, dataset = search.request.space, search.task.dataset
+    search, space = summary.search, summary.space
+    dataset = search.task.dataset
     counts = ", ".join(f"{n} {status}" for status, n in summary.counts().items()) or "none yet"
     return (
         f"Search {search.request.name}: {space.model}, {space.labels} labels of {dataset.name}, "
@@ -34,19 +44,14 @@ def _headline(summary: Summary) -> str:
 
 
 def _blocks(summary: Summary) -> Iterable[Block]:
-    space = summary.search.request.space
+    space = summary.space
     if summary.best:
         title = f"Best settings, by the validation error in percent ({_over(space.n_subsets)})"
-        names = _short_names(list(space.parameters))
+        names = short_names(list(space.parameters))
         rows = [_row(each, list(space.parameters)) for each in summary.best[:MOST_SETTINGS]]
         yield title, ["trial", "error", *names], rows
     if summary.importance:
-        rows = [[key, f"{100 * share:.0f} %"] for key, share in summary.importance.items()]
-        yield (
-            "What matters: share of the error's variance over the trials that came to the end",
-            ["", "share"],
-            rows,
-        )
+        yield importance_block(summary.importance, "error's variance over the trials that came to the end")
     if summary.choices:
         rows = [
             [str(choice.n_images), f"{choice.error_percent:.2f}", f"{choice.best_percent:.0f} %"]
@@ -54,6 +59,12 @@ def _blocks(summary: Summary) -> Iterable[Block]:
         ]
         title = "What a smaller validation set would choose, with the models of one subset (mean over random draws)"
         yield title, ["validation images", "error of the choice", "the best of all is chosen"], rows
+
+
+def importance_block(importance: Mapping[str, float], of: str) -> Block:
+    """Return the table of what matters: shares of what, by parameter."""
+    rows = [[key, f"{100 * share:.0f} %"] for key, share in importance.items()]
+    return f"What matters: share of the {of}", ["", "share"], rows
 
 
 def _over(n_subsets: int) -> str:
@@ -69,7 +80,7 @@ def _value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _short_names(keys: Sequence[str]) -> list[str]:
+def short_names(keys: Sequence[str]) -> list[str]:
     """Return the keys without their first parts, where what is left still tells them apart."""
     short = [key.split(",")[0].partition(".")[2] for key in keys]
     return [name if short.count(name) == 1 else key for name, key in zip(short, keys, strict=True)]

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ladder_ebgan.report.phrases import duration
-from ladder_ebgan.search.batch import Finished, Reported, Stepped
+from ladder_ebgan.search.events import Finished, Reported, Scored, Stepped
+from ladder_ebgan.search.gan_summary import best_first, gan_outcome
 from ladder_ebgan.search.outcomes import outcome_of, ranked
 from ladder_ebgan.search.search import Search, SearchEvent
+from ladder_ebgan.search.space import Space
+from ladder_ebgan.search.study import OBJECTIVE
 from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained
 
 if TYPE_CHECKING:
@@ -57,18 +60,25 @@ class SearchDisplay:
                 self._step(event.batch, event.said.step)
             elif isinstance(event.said, Finished):
                 self._finish(event.said)
+            elif isinstance(event.said, Scored):
+                self._score(event.said)
             elif isinstance(event.said, Reported):
                 self._report(event.batch, event.said)
 
     def _opening(self) -> str:
         search = self.search
         space, resolved = search.request.space, search.task.resolved
-        n_processes, n_known = resolved.n_processes, len(search.study.trials)
+        n_processes, n_known = resolved.n_processes, len(search.study.wanted)
         processes = f"{n_processes} processes with " if n_processes > 1 else ""
         there = f", {n_known} of them begun earlier" if n_known else ""
+        each = (
+            f", each on {space.n_subsets} labelled subsets of {space.labels} images"
+            if isinstance(space, Space)
+            else ""
+        )
         return (
-            f"{space.n_trials} settings{there}, each on {space.n_subsets} labelled subsets of {space.labels} "
-            f"images; {search.trials_at_once} at once, {processes}{resolved.device_name}"
+            f"{search.study.n_wanted} settings{there}{each}; {search.trials_at_once} at once, "
+            f"{processes}{resolved.device_name}"
         )
 
     def _say(self, line: str) -> None:
@@ -107,6 +117,20 @@ class SearchDisplay:
             self._say(
                 f"best so far: setting {best[0].trial} with {best[0].mean:.2f} %: {' '.join(best[0].settings)}"
             )
+
+    def _score(self, scored: Scored) -> None:
+        outcomes = [gan_outcome(trial) for trial in self.search.study.wanted]
+        for number, scores in scored.scores.items():
+            step = scored.diverged.get(number)
+            said = f"diverged at step {step}" if step is not None else f"I' {scores[OBJECTIVE]:.3f}"
+            self._say(f"setting {number}: {said}")
+        n_known, best = sum(each.status != "unfinished" for each in outcomes), best_first(outcomes)
+        so_far = f"{n_known} settings known of {self.search.study.n_wanted}"
+        if best:
+            so_far += (
+                f"; best so far: setting {best[0].trial} with {best[0].score:.3f}: {' '.join(best[0].settings)}"
+            )
+        self._say(so_far)
 
 
 def _bars(console: "Console") -> "Progress":

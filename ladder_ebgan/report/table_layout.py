@@ -3,11 +3,9 @@
 Rows are the papers' own first, then ours; columns are the label budgets, smallest first, as in the paper's Table 2.
 """
 
-from ladder_ebgan.report.lines import plus_minus
+from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
-
-SMALLEST_P = 0.0001  # that is shown as a number
 
 
 def title(table: Table) -> str:
@@ -52,9 +50,9 @@ def comparison_cells(comparison: Comparison) -> dict[str, str]:
         "difference": f"{paired.mean_difference:+z.2f} ({paired.n})",
         "95 % interval": MISSING if paired.ci95 is None else _interval(paired.ci95),
         "relative improvement": MISSING if improvement is None else f"{improvement:z.1f} %",
-        "paired t test, p": MISSING if t is None else _p_value(t),
-        "paired t test, p (Holm)": MISSING if corrected is None else _p_value(corrected),
-        "Wilcoxon test, p": MISSING if wilcoxon is None else _p_value(wilcoxon),
+        "paired t test, p": MISSING if t is None else p_value(t),
+        "paired t test, p (Holm)": MISSING if corrected is None else p_value(corrected),
+        "Wilcoxon test, p": MISSING if wilcoxon is None else p_value(wilcoxon),
     }
 
 
@@ -80,7 +78,7 @@ def _comparison_line(comparison: Comparison, model: str, held_out: bool) -> str:
     }
     for name, p in p_values.items():
         if p is not None:
-            parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{_p_value(p)}")
+            parts.append(f"{name} p {'' if p < SMALLEST_P else '= '}{p_value(p)}")
     why = "" if held_out and paired.p_paired_t is not None else _why_missing(paired)
     return (
         f"{comparison.labels} labels: {model} against {comparison.baseline}: {', '.join(parts)} "
@@ -90,10 +88,6 @@ def _comparison_line(comparison: Comparison, model: str, held_out: bool) -> str:
 
 def _interval(ends: tuple[float, float]) -> str:
     return f"[{ends[0]:+z.2f}, {ends[1]:+z.2f}]"
-
-
-def _p_value(p: float) -> str:
-    return f"< {SMALLEST_P:.4f}" if p < SMALLEST_P else f"{p:.2g}"
 
 
 def _why_missing(paired: PairedComparison) -> str:

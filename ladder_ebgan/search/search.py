@@ -13,10 +13,11 @@ import numpy as np
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, locked_folder, remove_files, write_atomically
-from ladder_ebgan.machine import Resolved, resolve, versions
-from ladder_ebgan.search.batch import Candidate, Finished, Reported
-from ladder_ebgan.search.space import Space
-from ladder_ebgan.search.study import JOURNAL, SECONDS, Study
+from ladder_ebgan.gan.scores import can_be_scored
+from ladder_ebgan.machine import resolve, versions
+from ladder_ebgan.search.events import Candidate, Finished, Reported, Scored
+from ladder_ebgan.search.space import GANSpace, Proposal, Space, stored_space
+from ladder_ebgan.search.study import JOURNAL, SECONDS, Study, stored_trials
 from ladder_ebgan.search.trainer import CHECKPOINTS, BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.search.validation import validation_split
 from ladder_ebgan.search.workers import pool_events
@@ -34,7 +35,7 @@ class SearchRequest:
     """What the user asked for."""
 
     space_name: str
-    space: Space
+    space: Space | GANSpace
     data: str
     n_validation: int | None = None  # None: MOST_VALIDATION or a sixth of the training images
     device: str = "auto"
@@ -70,7 +71,11 @@ class Search:
     folder: Path
     study: Study
     task: Task
-    trials_at_once: int  # of a batch
+
+    @property
+    def trials_at_once(self) -> int:
+        """How many settings there are in a batch, at most."""
+        return trials_at_once(self.task)
 
     def run(self, stop_reason: Callable[[], str | None]) -> Iterator[SearchEvent]:
         """Train what is unfinished, then propose and train until there are as many trials as asked for.
@@ -89,7 +94,7 @@ class Search:
                 if stop_reason() is not None:
                     break
         reason = stop_reason()
-        if reason is not None and (self.study.unfinished() or len(self.study.trials) < self.request.space.n_trials):
+        if reason is not None and (self.study.n_left or self.study.unfinished()):
             yield SearchStopped(reason)
 
     def batches(self) -> Iterator[list[Candidate]]:
@@ -104,28 +109,57 @@ class Search:
 
     def note(self, event: BatchEvent) -> None:
         """Keep what a finished batch has come to."""
-        if not isinstance(event, BatchTrained) or not isinstance(event.said, Finished):
+        if not isinstance(event, BatchTrained):
             return
-        finished = event.said
-        for number, correct in finished.correct.items():
-            write_atomically(self.folder / CORRECT / f"{number}.bits", np.packbits(correct, axis=1).tobytes())
-        self.study.note(finished.errors, SECONDS, round(finished.seconds / len(finished.errors), 1))
-        self.study.finish(finished.n_steps, finished.errors)
+        said = event.said
+        if isinstance(said, Scored):
+            self.study.finish_gans(said.scores, said.diverged, round(said.seconds / len(said.scores), 1))
+        elif isinstance(said, Finished):
+            for number, correct in said.correct.items():
+                write_atomically(self.folder / CORRECT / f"{number}.bits", np.packbits(correct, axis=1).tobytes())
+            self.study.note(said.errors, SECONDS, round(said.seconds / len(said.errors), 1))
+            self.study.finish(said.n_steps, said.errors)
+        else:
+            return
         (self.folder / CHECKPOINTS / f"{event.batch}.safetensors").unlink(missing_ok=True)
+
+
+def trials_at_once(task: Task) -> int:
+    """Return how many settings there are in a batch, at most."""
+    space, n_replicas = task.space, task.resolved.replicas_at_once
+    return max(1, n_replicas // space.n_subsets) if isinstance(space, Space) else n_replicas
 
 
 @contextmanager
 def open_search(request: SearchRequest) -> Iterator[Search]:
-    """Check a request, load its data, hold out the validation images, open the folder and the study.
+    """Check a request, load its data, hold out validation images of classifiers, open the folder and the study.
 
     Raises:
         UsageError: something in the request is wrong; nothing was written.
     """
+    task = search_task(request)
+    with ExitStack() as stack:
+        stack.enter_context(locked_folder(task.folder, RECORD, FOLDERS))
+        if request.fresh:
+            remove_files(task.folder, SEARCH_FILES)
+        _note_start(request, task)
+        yield Search(request, task.folder, Study(task.folder, request.space), task)
+
+
+def search_task(request: SearchRequest) -> Task:
+    """Return what a request comes to on this machine; nothing is written.
+
+    Raises:
+        UsageError: something in the request is wrong.
+    """
     space = request.space
-    whole = load_dataset(request.data)
-    n_validation = request.n_validation or min(MOST_VALIDATION, len(whole.train_labels) // 6)
-    dataset = validation_split(whole, n_validation)
-    check_budget(space.labels, dataset)
+    dataset = whole = load_dataset(request.data)
+    if isinstance(space, Space):
+        n_validation = request.n_validation or min(MOST_VALIDATION, len(whole.train_labels) // 6)
+        dataset = validation_split(whole, n_validation)
+        check_budget(space.labels, dataset)
+    else:
+        _check_images(request, whole)
     n_steps = space.base().settings(space.model).n_steps
     resolved = resolve(
         *(request.device, request.precision, request.replicas_at_once, request.compiled),
@@ -135,37 +169,60 @@ def open_search(request: SearchRequest) -> Iterator[Search]:
     if request.n_processes is None and resolved.device.type == "cpu":
         resolved = replace(resolved, n_processes=resolved.n_threads, n_threads=1)
     path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
-    with ExitStack() as stack:
-        stack.enter_context(locked_folder(path, RECORD, FOLDERS))
-        if request.fresh:
-            remove_files(path, SEARCH_FILES)
-        _note_start(path, request, whole, n_validation, resolved)
-        task = Task(path, space, dataset, resolved)
-        at_once = max(1, resolved.replicas_at_once // space.n_subsets)
-        yield Search(request, path, Study(path, space), task, at_once)
+    return Task(path, space, dataset, resolved)
 
 
-def _identity(request: SearchRequest, whole: Dataset, n_validation: int, resolved: Resolved) -> dict[str, Any]:
+def _check_images(request: SearchRequest, dataset: Dataset) -> None:
+    """Refuse what GANs cannot be compared on."""
+    if request.n_validation is not None:
+        raise UsageError("--validation is for classifiers: GANs are compared by the images that they generate")
+    if not can_be_scored(dataset):
+        raise UsageError(
+            f"GANs on {request.data} cannot be compared: the classifier that scores their images knows MNIST's "
+            "digits alone; give --data mnist"
+        )
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    held_out = {"n_validation": len(task.dataset.test_labels)} if isinstance(task.space, Space) else {}
     return {
-        "data": {"name": whole.name, "fingerprint": whole.fingerprint},
-        "n_validation": n_validation,
-        "precision": resolved.precision,
-        "space": json.loads(json.dumps(request.space.identity())),
+        "data": {"name": task.dataset.name, "fingerprint": task.dataset.fingerprint},
+        **held_out,
+        "precision": task.resolved.precision,
+        "space": json.loads(json.dumps(task.space.identity())),
     }
 
 
-def _note_start(path: Path, request: SearchRequest, whole: Dataset, n_validation: int, resolved: Resolved) -> None:
-    """Write `search.json`, or refuse to go on with another search."""
-    identity = _identity(request, whole, n_validation, resolved)
-    record: dict[str, Any] = {"format": FORMAT}
-    if (path / RECORD).exists():
-        record = read_search_record(path)
-    difference = first_difference(record.get("identity", identity), identity)
+def known_settings(request: SearchRequest, task: Task) -> list[Proposal]:
+    """Return the settings that need not be trained any more; nothing is written.
+
+    Raises:
+        UsageError: the folder holds another search.
+    """
+    if request.fresh or not (task.folder / JOURNAL).exists():
+        return []
+    _record_to_go_on(task)
+    return [trial.params for trial in stored_trials(task.folder / JOURNAL) if trial.state.is_finished()]
+
+
+def _record_to_go_on(task: Task) -> dict[str, Any]:
+    """Return what `search.json` has, or begins with; refuse that of another search."""
+    path, identity = task.folder, _identity(task)
+    if not (path / RECORD).exists():
+        return {"format": FORMAT}
+    record = read_search_record(path)
+    difference = first_difference(record["identity"], identity)
     if difference:
         raise UsageError(
             f"the folder {path} holds another search ({difference}): "
             "name another folder with --output, or give --fresh to replace it"
         )
+    return record
+
+
+def _note_start(request: SearchRequest, task: Task) -> None:
+    """Write `search.json`."""
+    resolved, record = task.resolved, _record_to_go_on(task)
     start = {
         "command": list(request.command),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -174,12 +231,12 @@ def _note_start(path: Path, request: SearchRequest, whole: Dataset, n_validation
         "versions": versions(),
     }
     record |= {
-        "identity": identity,
+        "identity": _identity(task),
         "space_name": request.name,
         "space": request.space.model_dump(),
         "starts": [*record.get("starts", []), start],
     }
-    write_atomically(path / RECORD, json.dumps(record, indent=1).encode() + b"\n")
+    write_atomically(task.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
 
 
 def read_search_record(path: Path) -> dict[str, Any]:
@@ -191,8 +248,8 @@ def read_search_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         version = record["format"]
-        Space.model_validate_json(json.dumps(record["space"]))
-        record["identity"]["data"]["name"], record["identity"]["n_validation"]
+        stored_space(record["space"])
+        record["identity"]["data"]["name"]
     except FileNotFoundError:
         raise UsageError(f"{path} is not the folder of a search: it has no {RECORD}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,6 +1,8 @@
 """What a search has found, and the files that say it."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from ladder_ebgan.recipe import recipe_toml
 from ladder_ebgan.search.choice import Choice, choices
 from ladder_ebgan.search.outcomes import Outcome, outcome_of, outcomes_csv, ranked, read_correct
 from ladder_ebgan.search.search import CORRECT, Search
+from ladder_ebgan.search.space import Space
 
 FEWEST_FOR_IMPORTANCE = 4  # finished trials
 FEWEST_FOR_CHOICE = 2
@@ -28,33 +31,49 @@ class Summary:
     importance: dict[str, float]  # share of the variance of the error, by parameter; {} while there are few trials
     choices: list[Choice]  # by validation sets that grow; [] while there are few trials
 
+    @property
+    def space(self) -> Space:
+        """What was searched."""
+        return space_of_classifiers(self.search)
+
     def counts(self) -> dict[str, int]:
         """Return how many trials have which status."""
-        statuses = [each.status for each in self.outcomes]
-        return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+        return counted(each.status for each in self.outcomes)
+
+
+def counted(statuses: Iterable[str]) -> dict[str, int]:
+    """Return how often there is each status, in the order in which they appear."""
+    return dict(Counter(statuses))
+
+
+def space_of_classifiers(search: Search) -> Space:
+    """Return what a search of classifiers searches."""
+    space = search.request.space
+    assert isinstance(space, Space)
+    return space
 
 
 def summarize(search: Search) -> Summary:
     """Return what a search has found so far."""
-    space = search.request.space
-    outcomes = []
+    space, outcomes = space_of_classifiers(search), []
     for trial in search.study.trials:
         n_steps = space.recipe_of(trial.params).settings(space.model).n_steps
         outcomes.append(outcome_of(trial, n_steps))
     best = ranked(outcomes)
-    return Summary(search, outcomes, best, _importance(search, len(best)), _choices(search, best))
+    return Summary(search, outcomes, best, importance_of(search, len(best)), _choices(search, space, best))
 
 
-def _importance(search: Search, n_done: int) -> dict[str, float]:
+def importance_of(search: Search, n_done: int) -> dict[str, float]:
+    """Return the share of the result's variance that each parameter explains; {} while there are few trials."""
     if n_done < FEWEST_FOR_IMPORTANCE or len(search.request.space.parameters) < 2:
         return {}
     found = get_param_importances(search.study.study, evaluator=FanovaImportanceEvaluator(seed=0))
     return {key: float(share) for key, share in found.items()}
 
 
-def _choices(search: Search, best: list[Outcome]) -> list[Choice]:
+def _choices(search: Search, space: Space, best: list[Outcome]) -> list[Choice]:
     """Return what comes of validation sets from the size of the labelled one up to the one there is."""
-    dataset, space = search.task.dataset, search.request.space
+    dataset = search.task.dataset
     if len(best) < FEWEST_FOR_CHOICE:
         return []
     n_images = len(dataset.test_labels)
@@ -66,7 +85,7 @@ def _choices(search: Search, best: list[Outcome]) -> list[Choice]:
 
 def summary_json(summary: Summary) -> str:
     """Return the summary as one JSON object."""
-    search, space = summary.search, summary.search.request.space
+    search, space = summary.search, summary.space
     content: dict[str, Any] = {
         "space": search.request.name,
         "dataset": search.task.dataset.name,
@@ -95,8 +114,7 @@ def best_recipe(summary: Summary) -> str | None:
     """Return the best setting as the text of a recipe; None while no trial has come to the end."""
     if not summary.best:
         return None
-    search, best = summary.search, summary.best[0]
-    space = search.request.space
+    search, space, best = summary.search, summary.space, summary.best[0]
     recipe = space.recipe_of(best.parameters)
     name, n_images = search.task.dataset.name, len(search.task.dataset.test_labels)
     comment = (
@@ -113,7 +131,7 @@ def write_summary(summary: Summary, markdown: str) -> None:
     """Write the files of a search but for its figures; `markdown` is its table."""
     folder = summary.search.folder
     files = {
-        "trials.csv": outcomes_csv(summary.outcomes, summary.search.request.space),
+        "trials.csv": outcomes_csv(summary.outcomes, summary.space),
         "table.json": summary_json(summary),
         "table.md": markdown,
         "best.toml": best_recipe(summary),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from ladder_ebgan.search.batch import Candidate, Reported, Stepped
+from ladder_ebgan.search.events import Candidate, Reported, Stepped
 from ladder_ebgan.search.trainer import BatchEvent, BatchTrained, BatchTrainer, Task
 from ladder_ebgan.workers import (
     EVENT,

@@ -14,14 +14,16 @@ from ladder_ebgan.report.figures.drawing import (
     stacks_of_panels,
 )
 from ladder_ebgan.search.choice import Choice
-from ladder_ebgan.search.outcomes import Outcome
-from ladder_ebgan.search.space import Choices, Range
+from ladder_ebgan.search.gan_summary import GANSummary
+from ladder_ebgan.search.space import Choices, Range, decoded
 from ladder_ebgan.search.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_LETTERS = 16  # of a choice
+Points = dict[str, list[tuple[dict[str, Any], float]]]  # parameters of trials, what they came to, by their kind
 CHOICE_FIGURE, PARAMETERS_FIGURE = "validation_size", "parameters"
 
 
@@ -29,40 +31,63 @@ def draw_search(summary: Summary) -> None:
     """Write the figures into the folder of the search."""
     folder = summary.search.folder / "figures"
     parameters_figure(summary, folder / PARAMETERS_FIGURE)
-    choice_figure(summary.choices, summary.search.request.space.labels, folder / CHOICE_FIGURE)
+    choice_figure(summary.choices, summary.space.labels, folder / CHOICE_FIGURE)
+
+
+def draw_gan_search(summary: GANSummary) -> None:
+    """Write the figure of a search of GANs into its folder: the score; what diverged stands at 0."""
+    points: Points = {"done": [], "diverged": []}
+    for each in summary.outcomes:
+        if each.score is not None:
+            points[each.status].append((each.parameters, each.score))
+    figure, first = _over_parameters("Modified inception score over the parameters", summary, points)
+    figure.supylabel("I'", fontsize=10)
+    if not any(points.values()):
+        say_nothing_yet(first)
+    save(figure, summary.search.folder / "figures" / PARAMETERS_FIGURE)
 
 
 def parameters_figure(summary: Summary, path: Path) -> None:
     """Write the validation error over the values of each parameter, one panel for each."""
-    space = summary.search.request.space
-    figure, stacks = stacks_of_panels("Validation error over the parameters", len(space.parameters), 1, 2.8, 2.6)
+    labels = {"done": "trained to the end", "given up": "given up on the way"}
     shown = [each for each in summary.outcomes if each.errors]
-    for (axes,), (key, parameter) in zip(stacks, space.parameters.items(), strict=True):
-        share = summary.importance.get(key)
-        title = "\n".join(part.strip() for part in key.split(","))
-        axes.set_title(title + ("" if share is None else f" ({100 * share:.0f} %)"), fontsize=8)
-        if isinstance(parameter, Range):
-            _draw(axes, shown, [float(each.parameters[key]) for each in shown])
-            _span(axes, parameter)
-        else:
-            _draw_choices(axes, shown, key, parameter)
+    points: Points = {label: [] for label in labels.values()}
+    for each in shown:
+        parameters = {key: decoded(value) for key, value in each.parameters.items()}
+        points[labels[each.status]].append((parameters, each.mean))
+    figure, first = _over_parameters("Validation error over the parameters", summary, points)
     figure.supylabel("validation error (%)", fontsize=10)
-    first = stacks[0][0]
     if shown:
         logarithmic(first, [each.mean for each in shown if each.mean > 0] or [1.0])
-        if any(each.status == "given up" for each in shown):
-            first.legend(fontsize=7)
     else:
         say_nothing_yet(first)
     save(figure, path)
 
 
-def _draw(axes: "Axes", outcomes: Sequence[Outcome], places: Sequence[float]) -> None:
-    for status, marker, colour in (("done", "o", BLUE), ("given up", "x", VERMILION)):
-        mine = [(x, each.mean) for x, each in zip(places, outcomes, strict=True) if each.status == status]
-        if mine:
-            label = {"done": "trained to the end", "given up": "given up on the way"}[status]
-            axes.plot(*zip(*mine, strict=True), linestyle="none", marker=marker, color=colour, ms=4, label=label)
+def _over_parameters(title: str, summary: Summary | GANSummary, points: Points) -> tuple["Figure", "Axes"]:
+    """Return a figure with a panel for each parameter, and its first axes; a legend if there are two kinds."""
+    parameters = summary.space.parameters
+    figure, stacks = stacks_of_panels(title, len(parameters), 1, 2.8, 2.6)
+    for (axes,), (key, parameter) in zip(stacks, parameters.items(), strict=True):
+        share, name = summary.importance.get(key), "\n".join(part.strip() for part in key.split(","))
+        axes.set_title(name + ("" if share is None else f" ({100 * share:.0f} %)"), fontsize=8)
+        for (label, mine), (marker, colour) in zip(points.items(), (("o", BLUE), ("x", VERMILION)), strict=True):
+            if mine:
+                places = [_place(parameter, of_trial[key]) for of_trial, _ in mine]
+                heights = [height for _, height in mine]
+                axes.plot(places, heights, linestyle="none", marker=marker, color=colour, ms=4, label=label)
+        if isinstance(parameter, Range):
+            _span(axes, parameter)
+        else:
+            _choice_ticks(axes, parameter.choices)
+    first = stacks[0][0]
+    if list(points.values())[1]:
+        first.legend(fontsize=7)
+    return figure, first
+
+
+def _place(parameter: Choices | Range, value: Any) -> float:
+    return parameter.choices.index(value) if isinstance(parameter, Choices) else float(value)
 
 
 def _span(axes: "Axes", parameter: Range) -> None:
@@ -83,9 +108,8 @@ def _span(axes: "Axes", parameter: Range) -> None:
     axes.tick_params(axis="x", labelsize=7)
 
 
-def _draw_choices(axes: "Axes", outcomes: Sequence[Outcome], key: str, parameter: Choices) -> None:
-    names: list[Any] = [json.dumps(choice) for choice in parameter.choices]
-    _draw(axes, outcomes, [names.index(each.parameters[key]) for each in outcomes])
+def _choice_ticks(axes: "Axes", choices: Sequence[Any]) -> None:
+    names = [json.dumps(choice) for choice in choices]
     shown = [name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…" for name in names]
     axes.set_xticks(range(len(names)), shown, fontsize=7, rotation=30, ha="right")
     axes.set_xlim(-0.5, len(names) - 0.5)
