@@ -14,7 +14,7 @@ from ladder_ebgan.gan.training import GANState
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder, Statistics
 from ladder_ebgan.model_files import RUN_FORMAT
-from ladder_ebgan.replica_adam import ReplicaOptimizer
+from ladder_ebgan.replica_optimizers import ReplicaOptimizer
 from ladder_ebgan.scaling import Scaling
 from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.capture import captured
-from ladder_ebgan.replica_adam import ReplicaAdam, ReplicaOptimizer
+from ladder_ebgan.replica_optimizers import ReplicaAdam, ReplicaOptimizer
 
 Costs = TypeVar("Costs")
 

@@ -22,7 +22,7 @@ from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.losses import generator_loss, margin_hinge, pulling_away_term
 from ladder_ebgan.recipe import Curve, EBGANLadderSettings, LadderSettings, Recipe, Training
-from ladder_ebgan.replica_adam import ReplicaAdam
+from ladder_ebgan.replica_optimizers import ReplicaAdam
 from ladder_ebgan.schedules import interpolated, learning_rate_factor
 from ladder_ebgan.stepping import frozen, note_divergence, per_replica, stepped, update
 

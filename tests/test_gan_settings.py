@@ -13,7 +13,7 @@ from ladder_ebgan.checkpoints import checkpoint_bytes, restore, state_tensors
 from ladder_ebgan.gan.batches import GANBatchStream
 from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.gan.training import GANFunctions, GANProgress, Settings, initial_gan_state, train_gan
-from ladder_ebgan.replica_adam import OptimizerSettings, ReplicaOptimizer
+from ladder_ebgan.replica_optimizers import OptimizerSettings, ReplicaOptimizer
 
 RATES = [(0.01, 0.02), (0.001, 0.002), (0.03, 0.01), (0.02, 0.02)]
 OF_GANS = [settings_of(optimizers=kinds, rates=rates) for kinds, rates in zip(OPTIMIZERS, RATES, strict=True)]

@@ -10,7 +10,7 @@ from group_run import EAGER_AND_KERNELS, Run, reported
 
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.replica_adam import ReplicaAdam
+from ladder_ebgan.replica_optimizers import ReplicaAdam
 from ladder_ebgan.training import Rates, Stepper, rates_at
 
 MakeRecipe = Callable[..., Recipe]

@@ -28,7 +28,7 @@ from ladder_ebgan.losses import (
 )
 from ladder_ebgan.philox import philox_normal
 from ladder_ebgan.recipe import Training
-from ladder_ebgan.replica_adam import OptimizerSettings, ReplicaOptimizer
+from ladder_ebgan.replica_optimizers import OptimizerSettings, ReplicaOptimizer
 from ladder_ebgan.stepping import frozen, note_divergence, per_replica, stepped, update
 
 Optimizer = torch.optim.Optimizer | ReplicaOptimizer
