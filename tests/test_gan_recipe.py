@@ -119,7 +119,7 @@ def test_a_model_that_is_not_there_is_refused() -> None:
 
 
 def test_what_is_made_for_classifiers_refuses_it() -> None:
-    with pytest.raises(UsageError, match="recipe 'figure9' is of GANs without labels, which only"):
+    with pytest.raises(UsageError, match="'figure9' is of GANs without labels, which 'ladder-ebgan run' trains"):
         load_recipe("figure9")
 
 

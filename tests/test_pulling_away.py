@@ -21,7 +21,7 @@ from ladder_ebgan.floor import step_work
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 from ladder_ebgan.report.page import report_page
 from ladder_ebgan.runs import read_record
-from ladder_ebgan.search.batch import stackable
+from ladder_ebgan.search.stacking import stackable
 from ladder_ebgan.training import State, adversarial_step
 
 MakeRecipe = Callable[..., Recipe]

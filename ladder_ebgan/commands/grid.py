@@ -17,7 +17,7 @@ from ladder_ebgan.commands.options import AnyPath, need_optuna
     "--threshold",
     "thresholds",
     envvar="LADDER_EBGAN_GRID_THRESHOLD",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, min_open=True),
     multiple=True,
     metavar="SCORE",
     help="Count the runs with an I' of at least this. Repeatable.  [default: 1/4, 1/2, 3/4 of real images']",
