@@ -1,4 +1,4 @@
-"""Features brought to mean 0 and deviation 1 before a network sees them, and back."""
+"""Features brought to one size before a network sees them, and back."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALING = ("inputs.mean", "inputs.scale")  # names in a model file
+FURTHEST = 5.0  # deviations from the mean: a million normal numbers reach no further
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +19,17 @@ class Scaling:
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> "Scaling":
-        """Return what brings features `[n, features]` to mean 0 and deviation 1; a constant one becomes 0."""
+        """Return what brings features `[n, features]` to mean 0 and deviation 1; a constant one becomes 0.
+
+        A feature with values further out than FURTHEST deviations gets a smaller one, at which the furthest lies
+        there. Such is a pixel that is nearly always black: with a deviation of 1 the few images that have it would
+        cost the reconstruction more than all their other pixels.
+        """
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(features)
-        return cls(np.asarray(scaler.mean_, dtype=np.float64), np.asarray(scaler.scale_, dtype=np.float64))
+        mean, deviation = (np.asarray(found, dtype=np.float64) for found in (scaler.mean_, scaler.scale_))
+        return cls(mean, np.maximum(deviation, np.abs(features - mean).max(axis=0) / FURTHEST))
 
     @property
     def arrays(self) -> dict[str, NDArray[np.float64]]:

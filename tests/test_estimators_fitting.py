@@ -191,6 +191,22 @@ def test_scaling_by_hand() -> None:
     assert_allclose(scaling.undo(scaling.apply(table)), table, rtol=1e-9)
 
 
+def test_rare_values_are_brought_nearer() -> None:
+    """Of 100 rows one has a 1, 9.9 deviations of 0.0995 from the mean 0.01; it is brought to 5, so 0 to -5/99.
+
+    The second feature has 0 in the one row and 1 in the others: the same below the mean. The third, 0 and 1 by
+    turns, has nothing far out.
+    """
+    table = np.zeros((100, 3))
+    table[0, 0], table[1:, 1], table[::2, 2] = 1, 1, 1
+    scaling = Scaling.of(table)
+    assert_allclose(scaling.scale, [0.99 / 5, 0.99 / 5, 0.5])
+    scaled = scaling.apply(table)
+    assert_allclose(scaled[0], [5, -5, 1], rtol=1e-6)
+    assert_allclose(scaled[1], [-5 / 99, 5 / 99, -1], rtol=1e-5)
+    assert_allclose(scaling.undo(scaled), table, atol=1e-7)
+
+
 def test_what_does_not_fit_into_32_bits_is_refused() -> None:
     scaling = Scaling(np.zeros(1), np.ones(1))
     for given_scaling in (None, scaling):

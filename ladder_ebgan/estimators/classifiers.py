@@ -35,8 +35,9 @@ class LadderClassifier(LadderEstimator):
         input_noise, hidden_noise: standard deviation of the corruption of the input, and of the other layers.
         denoising_weights: of the reconstruction of the input, a number, or of each layer from the input to the
             classes; 0 is a supervised network.
-        standardize: whether features are brought to mean 0 and deviation 1 first, and back in what
-            `reconstruct` and `sample` return. None: where there is no `recipe`.
+        standardize: whether features are brought to mean 0 and deviation 1 first, or less where values lie further
+            out than five deviations (`scaling.py`), and back in what `reconstruct` and `sample` return. None: where
+            there is no `recipe`.
         n_replicas: networks trained at once on the same labelled rows, with seeds of their own. Their
             probabilities are averaged.
         early_stopping: whether labelled rows are held out to stop by. Each replica keeps its best parameters.
