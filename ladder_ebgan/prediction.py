@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.evaluation import class_probabilities, clean_energies
 from ladder_ebgan.models import TrainedModel
+from ladder_ebgan.scaling import FURTHEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +35,29 @@ def predict(model: TrainedModel, pixels: NDArray[np.floating]) -> Predictions:
 
     Both come from the clean pass, without noise and with fixed statistics: what is said of an image does not depend
     on the images beside it. The energy is the squared reconstruction error of the pixels, or of scaled features,
-    summed over them.
+    summed over them; infinite where 32 bits do not hold it.
 
     Raises:
-        UsageError: features that are infinite once they are scaled.
+        UsageError: rows so far from those of the training that a scaled feature, or a probability, is not finite.
     """
     scaled = pixels.astype(np.float32, copy=False) if model.scaling is None else model.scaling.apply(pixels)
-    if not np.isfinite(scaled).all():
-        raise UsageError("rows lie so far from those of the training that 32-bit numbers do not reach them")
     images = torch.from_numpy(scaled).to(model.device)
     probabilities = class_probabilities(model.ladder, model.statistics, images)
     energies = None if model.why_no_energy else clean_energies(model.ladder, model.statistics, images)
-    return Predictions(probabilities.cpu().numpy(), None if energies is None else energies.cpu().numpy())
+    if energies is not None:  # not a number is what infinities make of each other
+        energies = energies.nan_to_num(nan=torch.inf, posinf=torch.inf)
+    found = Predictions(probabilities.cpu().numpy(), None if energies is None else energies.cpu().numpy())
+    finite = np.isfinite(scaled).all(axis=1) & np.isfinite(found.of_models).all(axis=(0, 2))
+    if not finite.all():
+        raise UsageError(
+            f"row {finite.argmin()}, counted from 0, lies so far from those of the training that 32-bit numbers do "
+            "not reach it: look for a mistake in it, or leave it out"
+        )
+    return found
+
+
+def far_features(model: TrainedModel, features: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which features `[n, features]` lie further out than any row of the training, twice at least."""
+    if model.scaling is None:
+        return np.zeros(features.shape, dtype=bool)
+    return np.asarray(np.abs(model.scaling.apply(features)) > 2 * FURTHEST)

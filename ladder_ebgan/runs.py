@@ -280,6 +280,8 @@ def _clear(path: Path) -> None:
 def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     """Return where two identities differ; of the data the fingerprint counts, and the name tells it apart."""
     if there["data"]["fingerprint"] != here["data"]["fingerprint"]:
+        if there["data"]["name"] == here["data"]["name"]:
+            return f"the contents of its data, {here['data']['name']}, were others"
         return f"its data is {there['data']['name']}, not this {here['data']['name']}"
     return first_difference(there | {"data": None}, here | {"data": None})
 

@@ -89,7 +89,7 @@ ALLOWED: dict[str, set[str]] = {
         *{"checkpoints", "folders", "generator", "ladder", "machine", "model_files", "recipe", "scaling"},
         *{"tensor_files", "training"},
     },
-    "prediction": {"evaluation", "models"},
+    "prediction": {"evaluation", "models", "scaling"},
     "sampling": {"drawing", "models", "prediction"},
     "gan.models": {
         *{"drawing", "energies", "gan.frame", "gan.recipe", "gan.training", "machine", "model_files", "models"},

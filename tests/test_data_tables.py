@@ -112,6 +112,22 @@ def test_what_is_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert refusal(path) == "cannot read the table 'T': Permission denied"
 
 
+def test_categories_of_a_parquet_file_have_missing_values(tmp_path: Path) -> None:
+    kinds = pa.array(["oak", None, "elm", None, "oak"]).dictionary_encode()
+    sizes = pa.array([1, None, 2, 2, 1]).dictionary_encode()
+    table = read_table(parquet_file(tmp_path, kind=kinds, size=sizes))
+    rows, known = labels_of(table, "kind")
+    assert rows.tolist() == [0, 2, 4]
+    assert known.tolist() == ["oak", "elm", "oak"]
+    assert_array_equal(table.columns["size"], [1, np.nan, 2, 2, 1])
+
+
+def test_all_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, CSV))
+    with pytest.raises(UsageError, match=r" has no columns 'c', 'd': it has 'a', 'b', 'class'$"):
+        features_of(table, ["a", "c", "d"], chosen=False)
+
+
 def test_a_parquet_file_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = parquet_file(tmp_path, a=[1])
     monkeypatch.setitem(sys.modules, "pyarrow", None)

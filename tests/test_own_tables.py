@@ -288,6 +288,38 @@ def test_a_dry_run_says_what_was_chosen(tmp_path: Path) -> None:
     )
 
 
+def test_what_looks_like_a_mistake_in_a_table_is_told(tmp_path: Path) -> None:
+    """The number of a row, in order or not; a label that people write where there is none."""
+    path, shuffled = tmp_path / "trees.csv", np.random.default_rng(0).permutation(N)
+    content = [
+        row | {"id": 7 * i * i, "number": shuffled[i] + 1000, "kind": "NA" if i % 4 == 0 else row["kind"]}
+        for i, row in enumerate(rows(N))
+    ]
+    write(path, content)
+    options = ["run", "--data", str(path), "--label-column", "kind", "--dry-run"]
+    text = tiny.done(*options).stdout
+    seems = "seems to number the rows, which says nothing of other rows: leave it out with --drop-column"
+    assert f"The column 'id' {seems} id.\n" in text
+    assert f"The column 'number' {seems} number.\n" in text
+    assert text.count("seems to number") == 2
+    assert "'NA' is taken for a class, with 10 labelled rows: a row without a label has an empty cell.\n" in text
+    text = tiny.done(*options, "--drop-column", "id", "--drop-column", "number").stdout
+    assert "seems to number" not in text
+
+
+def test_predictions_of_rows_far_outside_are_noted(run: Path, tmp_path: Path) -> None:
+    new = rows(5)
+    new[0]["year"] = new[1]["year"] = 3e6
+    said = tiny.done("predict", str(run), str(write(tmp_path / "new.csv", new)), "--model", "ladder").stderr
+    assert "2 of 5 rows lie far outside those of the training, 2 of them by 'year': what is said" in said
+    scores = json.loads(
+        tiny.done("predict", str(run), str(tmp_path / "new.csv"), "--model", "ladder", "--json").stdout
+    )
+    assert scores["mean_energy"] is None  # infinite
+    said = tiny.done("predict", str(run), str(write(tmp_path / "near.csv", rows(5))), "--model", "ladder").stderr
+    assert "far outside" not in said
+
+
 def test_a_long_run_is_told_what_a_table_can_do_without(tmp_path: Path) -> None:
     options = command(trees(tmp_path / "trees.csv"), tmp_path / "planned")
     with open_experiment(request_of(**tiny.parameters_of_run(*options[1:])), dry_run=True) as opened:

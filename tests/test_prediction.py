@@ -13,7 +13,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.evaluation import clean_energies
 from ladder_ebgan.model_files import choose, find_models
 from ladder_ebgan.models import TrainedModel, load
-from ladder_ebgan.prediction import Predictions, predict
+from ladder_ebgan.prediction import Predictions, far_features, predict
 from ladder_ebgan.scaling import Scaling
 
 DIGITS = load_dataset("digits")
@@ -110,5 +110,29 @@ def test_rows_that_are_infinite_once_they_are_scaled_are_refused(tmp_path: Path)
     run = trained.run_folder(tmp_path / "run", ("ladder", 9, 0))
     model = replace(model_of(run, "ladder"), scaling=Scaling(np.zeros(8), np.full(8, 1e-30)))
     assert np.isfinite(predict(model, np.full((1, 8), 1e-30)).probabilities).all()
-    with pytest.raises(UsageError, match=r"^rows lie so far from those of the training that 32-bit numbers do not"):
-        predict(model, np.full((1, 8), 1e9))
+    with pytest.raises(
+        UsageError, match=r"^row 1, counted from 0, lies so far from those of the training that 32-"
+    ):
+        predict(model, np.stack([np.full(8, 1e-30), np.full(8, 1e9)]))
+
+
+def test_an_energy_that_32_bits_do_not_hold_is_infinite(tmp_path: Path) -> None:
+    """A feature of 1e25 is a number of 32 bits, its square is none; infinities may make NaN of each other."""
+    run = trained.run_folder(tmp_path / "run", ("ladder", 9, 0))
+    model = replace(model_of(run, "ladder"), scaling=Scaling(np.zeros(8), np.ones(8)))
+    found = predict(model, np.stack([np.full(8, value) for value in (1.0, 1e25, 1e37)]))
+    assert found.energies is not None
+    assert np.isfinite(found.energies).tolist() == [True, False, False]
+    assert np.isposinf(found.energies[1:]).all()
+    assert np.isfinite(found.probabilities).all()
+
+
+def test_features_further_out_than_those_of_the_training(tmp_path: Path) -> None:
+    """Scaled features of the training lie within 5; twice that is far."""
+    run = trained.run_folder(tmp_path / "run", ("ladder", 9, 0))
+    model = model_of(run, "ladder")
+    assert not far_features(model, np.full((1, 8), 1e9)).any()
+    scaled = replace(model, scaling=Scaling(np.full(8, 100.0), np.full(8, 2.0)))
+    features = np.full((2, 8), 100.0)
+    features[1, 3], features[1, 4] = 121, 119
+    assert np.argwhere(far_features(scaled, features)).tolist() == [[1, 3]]

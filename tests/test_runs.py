@@ -297,6 +297,7 @@ def test_the_same_data_under_another_name_goes_on(tmp_path: Path) -> None:
     [
         ({"precision": "bfloat16"}, 'precision is "float32" there, "bfloat16" here'),
         ({"data": {"name": "mnist", "fingerprint": "2f"}}, "its data is digits, not this mnist"),
+        ({"data": {"name": "digits", "fingerprint": "2f"}}, "the contents of its data, digits, were others"),
         ({"recipe": {"ladder": {"n_steps": 6}}}, "recipe.ladder.n_steps is 5 there, 6 here"),
         ({"recipe": {"ladder": None}}, 'recipe.ladder is {"n_steps": 5} there, not set here'),
     ],

@@ -90,13 +90,14 @@ def predict(
     from ladder_ebgan import prediction
     from ladder_ebgan.machine import resolve_device
     from ladder_ebgan.models import load
-    from ladder_ebgan.report.predictions import predictions_csv, scores_json, scores_text
+    from ladder_ebgan.report.predictions import far_rows, predictions_csv, scores_json, scores_text
     from ladder_ebgan.scores import score
 
     trained = load(chosen, resolve_device(device))
     predictions = prediction.predict(trained, images.pixels)
     console = stderr_console()
-    for note in [*images.notes, *filter(None, [trained.why_no_energy])]:
+    far = far_rows(prediction.far_features(trained, images.pixels), metadata.feature_names)
+    for note in [*images.notes, *filter(None, [trained.why_no_energy, far])]:
         say(console, note)
     table = predictions_csv(images, predictions, trained, probabilities)
     if output is not None:

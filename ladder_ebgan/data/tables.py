@@ -21,7 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t"
 LARGEST = float(np.finfo(np.float32).max)
 MISSING = {"", "nan"}  # in lower case: what a cell without a value has
-MISSPELT = {*MISSING, "na", "n/a", "null", "none", "?", "-"}  # what people write into a cell without a number
+DOUBTFUL = {"na", "n/a", "null", "none", "?", "-"}  # no number, but it may be a class
 INDEX = "__index_level_"  # begins the name under which pandas keeps an index in a Parquet file
 LISTED = 5  # columns in a message, with what is missing in each
 MOST_NAMES = 20  # of columns in a message
@@ -99,7 +99,7 @@ def _read_csv(content: bytes, source: str) -> tuple[list[str], list[NDArray[Any]
 
 def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]]]:
     try:
-        from pyarrow import parquet
+        from pyarrow import parquet, types
     except ImportError as error:
         raise UsageError(
             f"{source} needs the package pyarrow: pip install 'ladder-ebgan[tables]', or save it as CSV"
@@ -107,7 +107,10 @@ def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]
     try:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith(INDEX)]
-        return names, [_array(table.column(name).to_numpy()) for name in names]
+        columns = [table.column(name) for name in names]
+        # As categories, a missing value would become the last of them.
+        values = [each.cast(each.type.value_type) if types.is_dictionary(each.type) else each for each in columns]
+        return names, [_array(each.to_numpy()) for each in values]
     except Exception as error:  # a damaged file fails with many kinds of errors, as of an archive
         raise UsageError(f"{source} cannot be read: {one_line(error)}; save it anew") from error
 
@@ -130,7 +133,13 @@ def features_of(table: Table, names: Sequence[str], chosen: bool) -> NDArray[np.
     Raises:
         UsageError: a column that is not there, or is of text, or has missing or huge values.
     """
-    for name in names:
+    missing = [name for name in names if name not in table.columns]
+    if len(missing) > 1:
+        raise UsageError(
+            f"{table.source} has no columns {', '.join(map(repr, missing[:MOST_NAMES]))}: it has "
+            f"{table.listed_columns}"
+        )
+    for name in missing:
         require_column(table, name)
     features = np.empty((table.n_rows, len(names)))
     n_missing = {}
@@ -174,7 +183,9 @@ def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:
     except ValueError:
         pass
     texts = {text: text.strip() for text in np.unique(cells).tolist()}
-    numbers = {text: "nan" if stripped.lower() in MISSPELT else stripped for text, stripped in texts.items()}
+    numbers = {
+        text: "nan" if stripped.lower() in MISSING | DOUBTFUL else stripped for text, stripped in texts.items()
+    }
     wrong = [text for text, number in numbers.items() if not _is_number(number)]
     if not wrong:
         return np.array([float(numbers[text]) for text in cells.tolist()])

@@ -1,6 +1,7 @@
 """The ladder network and EBGAN-LN as scikit-learn classifiers."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -167,7 +168,13 @@ class EBGANLadderClassifier(LadderEstimator):
         self.verbose = verbose
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
-        """Draw rows `[n_samples, features]` from the generators in turn, in the features' own units."""
+        """Draw rows `[n_samples, features]` from the generators in turn, in the features' own units.
+
+        Raises:
+            ValueError: `n_samples` is no whole number from 1 on.
+        """
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples is {n_samples!r}, but must be a whole number, 1 or more")
         latent_seed = int(check_random_state(random_state).randint(2**31 - 1))
         rows = sample(self._trained(), n_samples, latent_seed).images
         return np.asarray(rows.reshape(n_samples, -1))

@@ -1,11 +1,19 @@
 """What is said of the data of a run before it trains, most of it of tables."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ladder_ebgan.data import Dataset
+from ladder_ebgan.data.tables import DOUBTFUL
 from ladder_ebgan.experiment import Experiment, Request
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
+
+FEWEST_NUMBERED = 10  # rows: fewer may rise by chance
+ROUNDING = 0.01  # of a number of a row, brought to 32 bits and back
 
 
 def data_in_words(dataset: Dataset) -> str:
@@ -28,11 +36,39 @@ def chosen_settings(request: Request) -> str:
     return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all of them in run.json"
 
 
+def _column_notes(dataset: Dataset) -> Iterator[str]:
+    """Yield what looks like a mistake in the columns of a table."""
+    assert dataset.columns is not None
+    features = dataset.columns.scaling.undo(dataset.train_images)
+    for name, values in zip(dataset.columns.features, features.T, strict=True):
+        if _numbers_rows(values):
+            yield (
+                f"The column {name!r} seems to number the rows, which says nothing of other rows: leave it out "
+                f"with --drop-column {shlex.quote(name)}."
+            )
+    counts = Counter(dataset.train_labels[dataset.labeled_rows].tolist())
+    for index, label in enumerate(dataset.classes):
+        if str(label).lower() in DOUBTFUL:
+            yield (
+                f"{label!r} is taken for a class, with {counts[index]} labelled rows: a row without a label has an "
+                "empty cell."
+            )
+
+
+def _numbers_rows(values: NDArray[np.float64]) -> bool:
+    """Return whether a feature is whole numbers that rise from row to row, or are those of a span in any order."""
+    whole = np.rint(values)
+    if len(whole) < FEWEST_NUMBERED or np.abs(values - whole).max() > ROUNDING:
+        return False
+    return bool((np.diff(whole) > 0).all() or (np.diff(np.sort(whole)) == 1).all())
+
+
 def data_notes(experiment: Experiment) -> Iterator[str]:
     """Yield what a table lets one expect; of images there is nothing to say."""
     dataset, request = experiment.dataset, experiment.request
     if dataset.columns is None:
         return
+    yield from _column_notes(dataset)
     n_rows, labeled = len(dataset.train_labels), dataset.labeled_rows
     if dataset.test_rows is not None:
         for budget in request.labels:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ladder_ebgan.data.images import Images
 from ladder_ebgan.models import TrainedModel
 from ladder_ebgan.prediction import Predictions
@@ -32,18 +35,32 @@ def predictions_csv(images: Images, predictions: Predictions, model: TrainedMode
     return buffer.getvalue()
 
 
+def far_rows(far: NDArray[np.bool_], names: Sequence[str] | None) -> str | None:
+    """Return how many rows have features `[n, features]` far outside those of the training; None if none has."""
+    rows, of_features = int(far.any(axis=1).sum()), far.sum(axis=0)
+    if not rows:
+        return None
+    worst = int(of_features.argmax())
+    feature = f"feature {worst}" if names is None else repr(names[worst])
+    return (
+        f"{rows} of {len(far)} rows lie far outside those of the training, {of_features[worst]} of them by "
+        f"{feature}: what is said of them is hardly worth anything."
+    )
+
+
 def scores_json(
     model: TrainedModel, predictions: Predictions, scores: Scores | None, of_seeds: Sequence[Scores]
 ) -> str:
     """Return the scores and what was scored; numbers that are not known are null."""
     energies = predictions.energies
+    mean_energy = None if energies is None or not np.isfinite(energies).all() else float(energies.mean())
     record = {
         "model": model.name,
         "labels": model.labels,
         "seeds": list(model.seeds),
         "classes": list(model.classes),
         "n_images": len(predictions.probabilities),
-        "mean_energy": None if energies is None else float(energies.mean()),
+        "mean_energy": mean_energy,
         "scores": None if scores is None else asdict(scores),
         "error_percent_of_seeds": [one.error_percent for one in of_seeds],
     }
