@@ -6,8 +6,8 @@ For each data set, number of labels and seed the rows are split, 30 % of them fo
 each class are drawn; all methods see the same ones. FOLDER gets results.csv, a row for each fit, and table.md,
 which is made anew from it at the end. What is in results.csv is not fitted again.
 
-The estimators' defaults were chosen on digits, breast cancer and wine (docs/estimators.md), with other seeds, that of
-rare values also by other images of MNIST, and on no other data set here.
+The estimators' defaults were chosen on digits, breast cancer and wine (docs/estimators.md), with other seeds, that
+of rare values also by other images of MNIST, and on no other data set here.
 """
 
 import argparse
