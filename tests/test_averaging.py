@@ -175,10 +175,10 @@ def test_replicas_may_have_decays_of_their_own(small: MakeRecipe, data: SmallDat
 
 
 @pytest.fixture(scope="module")
-def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of both models."""
+def averaged_run(server: tiny.Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of both models, by as many threads as the killed one's."""
     folder = tmp_path_factory.mktemp("averaged") / "run"
-    tiny.done(*tiny.arguments(folder, "--quiet", training__averaging_decay="0.8"))
+    assert server.run(*tiny.arguments(folder, "--quiet", training__averaging_decay="0.8")).code == 0
     return folder
 
 

@@ -123,7 +123,7 @@ ALONE, AMONG_THREE = pytest.param([7], 0, id="alone"), pytest.param([3, 7, 11], 
 def test_fifty_steps_from_random_weights(
     model: str, decoded: str, seeds: list[int], replica: int, small: MakeRecipe, data: SmallData
 ) -> None:
-    """Costs and parameters agree to 2e-4 throughout, the first gradients to 1e-4 of the largest of their tensor."""
+    """Costs and parameters agree to 2e-4 throughout, the first gradients to 5e-4 of the largest of their tensor."""
     gamma = "true" if decoded == "full" else "false"
     weights = f"{model}.denoising_weights={LADDERS[decoded]}"
     recipe = small(*CONSTANT, weights, f"network.softmax_gamma={gamma}", "ebgan-ladder.margin.values=[5]")
@@ -134,7 +134,7 @@ def test_fifty_steps_from_random_weights(
             for name, own, theirs in pair.gradients(one):
                 largest = theirs.abs().max().item()
                 assert largest > 0, name
-                torch.testing.assert_close(own, theirs, rtol=0, atol=1e-4 * largest, msg=name)
+                torch.testing.assert_close(own, theirs, rtol=0, atol=5e-4 * largest, msg=name)
         pair.assert_same_costs(progress, costs, 2e-4)
         if progress.costs.open_hinges is not None:
             opened += progress.costs.open_hinges[replica].item() / N_STEPS
