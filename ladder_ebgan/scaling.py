@@ -27,7 +27,8 @@ class Scaling:
         """
         from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler().fit(features)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused as it is applied
+            scaler = StandardScaler().fit(features)
         mean, deviation = (np.asarray(found, dtype=np.float64) for found in (scaler.mean_, scaler.scale_))
         return cls(mean, np.maximum(deviation, np.abs(features - mean).max(axis=0) / FURTHEST))
 

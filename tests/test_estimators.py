@@ -219,7 +219,10 @@ def test_all_rows_labelled_and_fewer_rows_than_a_batch(iris: Iris) -> None:
         ({"y": np.full(150, -1)}, "y has no labels: all 150 rows are marked as unlabelled"),
         ({"y": np.where(np.arange(150) < 9, 1, -1)}, "all labels in y are of one class, 1; -1 is no class"),
         ({"X": np.full((150, 4), np.nan)}, "Input X contains NaN"),
-        ({"X": np.full((150, 4), 1e300), "standardize": False}, "X has values too large for 32-bit numbers"),
+        (
+            {"X": np.full((150, 4), 1e300), "standardize": False},
+            "X has 1e+300 in the column 0: too large for 32-bit",
+        ),
         ({"y": np.array([0, 1, 1])}, "inconsistent numbers of samples"),
         ({"n_steps": 0}, "ladder.n_steps is 0: input should be greater than 0"),
         ({"n_steps": 2.5}, "ladder.n_steps is 2.5: input should be a valid integer"),
@@ -227,7 +230,7 @@ def test_all_rows_labelled_and_fewer_rows_than_a_batch(iris: Iris) -> None:
         ({"hidden_layer_sizes": []}, "network.hidden_sizes is"),
         ({"hidden_layer_sizes": 8}, "network.hidden_sizes is 8: input should be a valid array"),
         ({"denoising_weights": [1, 2]}, "ladder.denoising_weights has 2 numbers, but the network has 3 layers"),
-        ({"n_replicas": 0}, "n_seeds is 0: input should be greater than 0"),
+        ({"n_replicas": 0}, "n_replicas is 0: input should be greater than 0"),
         ({"recipe": "tabel2"}, "unknown recipe 'tabel2' (did you mean 'table2'?)"),
         ({"recipe": "conv"}, "unknown recipe 'conv'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
@@ -262,6 +265,16 @@ def test_a_column_of_text_is_named(iris: Iris, of_frame: bool) -> None:
     given, name = (frame, "'c'") if of_frame else (frame.to_numpy(dtype=object), "2")
     with pytest.raises(ValueError, match=rf"^X has text in the column {name} \('red'\): encode it as numbers"):
         clone(LADDER).fit(given, y)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_of_dates_and_one_of_too_large_numbers_are_named(iris: Iris) -> None:
+    X, _, y = iris
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    with pytest.raises(ValueError, match=r"^X has dates or times in the column 'day': make numbers of them"):
+        clone(LADDER).fit(frame.assign(day=pd.date_range("2026-01-01", periods=len(X))), y)
+    with pytest.raises(ValueError, match=r"^X has 1e\+300 in the column 'b': too large"):
+        clone(LADDER).fit(frame.assign(b=np.where(frame.index == 3, 1e300, frame["b"])), y)
 
 
 def test_frames_and_their_names(iris: Iris) -> None:

@@ -207,9 +207,13 @@ def test_rare_values_are_brought_nearer() -> None:
     assert_allclose(scaling.undo(scaled), table, atol=1e-7)
 
 
-def test_what_does_not_fit_into_32_bits_is_refused() -> None:
-    scaling = Scaling(np.zeros(1), np.ones(1))
-    for given_scaling in (None, scaling):
-        assert as_float32(np.array([[1e30]]), given_scaling)[0, 0] == np.float32(1e30)
-        with pytest.raises(ValueError, match=r"^X has values too large for 32-bit numbers"):
-            as_float32(np.array([[1e40]]), given_scaling)
+@pytest.mark.parametrize("scaling", [None, Scaling(np.zeros(2), np.ones(2))])
+def test_what_does_not_fit_into_32_bits_is_refused(scaling: Scaling | None) -> None:
+    estimator = LadderClassifier()
+    assert as_float32(estimator, np.array([[0, 1e30]]), scaling)[0, 1] == np.float32(1e30)
+    table = np.array([[0, 1], [2, -1e40]])
+    with pytest.raises(ValueError, match=r"^X has -1e\+40 in the column 1: too large for 32-bit numbers"):
+        as_float32(estimator, table, scaling)
+    estimator.feature_names_in_ = np.array(["a", "b"], dtype=object)
+    with pytest.raises(ValueError, match=r"^X has -1e\+40 in the column 'b': "):
+        as_float32(estimator, table, scaling)

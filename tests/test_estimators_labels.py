@@ -38,6 +38,21 @@ def test_what_marks_a_row_without_a_label(y: Any, classes: list[Any], of_row: li
     assert n_rows == len(of_row)
 
 
+@pytest.mark.parametrize(
+    ("y", "kind"),
+    [
+        (pd.Series([4, None, 9], dtype="Int64"), "i"),
+        (pd.Series([4, -1, 9], dtype="Int8"), "i"),
+        (pd.Series([True, None, False], dtype="boolean"), "b"),
+        (pd.Series([4.0, None, 9.0], dtype="Float64"), "f"),
+        (pd.Series([4, None, 9]), "f"),
+    ],
+)
+def test_classes_keep_the_kind_of_the_labels(y: Any, kind: str) -> None:
+    """What pandas reads as floats, for the sake of one missing label, stays so."""
+    assert read_labels(y).classes.dtype.kind == kind
+
+
 @given(
     st.lists(st.integers(-1, 4), min_size=1, max_size=30), st.sampled_from(["int64", "float64", "object", "text"])
 )

@@ -62,7 +62,7 @@ class LadderEstimator(TrainedEstimator):
         seeds = replica_seeds(self.random_state, recipe.n_seeds)
         held_out = self._held_out(labels.of_row, seeds[0])
         labeled = np.setdiff1d(labeled, held_out)
-        features = as_float32(table, scaling)
+        features = as_float32(self, table, scaling)
         _check_range(features, recipe, self._model)
         fingerprint = hashlib.sha256(table.tobytes()).hexdigest()
         dataset = Dataset(

@@ -22,12 +22,17 @@ def read_features(estimator: BaseEstimator, X: Any, y: Any = "no_validation", *,
         reset: whether this is a fit.
 
     Raises:
-        ValueError, TypeError: missing or infinite values, text, another number of features, a sparse matrix.
+        ValueError, TypeError: missing or infinite values, text, dates, another number of features, a sparse matrix.
     """
     if y is None:
         validate_data(estimator, X, y)  # says that there must be labels
     try:
         return np.asarray(validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32]))
+    except np.exceptions.DTypePromotionError as error:
+        column = next(name for name in X.columns if X[name].dtype.kind in "mM")
+        raise ValueError(
+            f"X has dates or times in the column {column!r}: make numbers of them, for example days since the first"
+        ) from error
     except ValueError as error:
         what, _, text = str(error).partition(": ")
         if what != "could not convert string to float":
@@ -52,8 +57,8 @@ def _are_numbers(column: Any) -> bool:
     return True
 
 
-def as_float32(table: NDArray[Any], scaling: Scaling | None) -> NDArray[np.float32]:
-    """Return features as the networks take them.
+def as_float32(estimator: BaseEstimator, table: NDArray[Any], scaling: Scaling | None) -> NDArray[np.float32]:
+    """Return the features that `read_features` has read as the networks take them.
 
     Raises:
         ValueError: numbers beyond what float32 holds.
@@ -61,7 +66,12 @@ def as_float32(table: NDArray[Any], scaling: Scaling | None) -> NDArray[np.float
     with np.errstate(over="ignore"):
         features = table.astype(np.float32) if scaling is None else scaling.apply(table)
     if not np.isfinite(features).all():
-        raise ValueError("X has values too large for 32-bit numbers, or so large beside those of the fit")
+        number = int((~np.isfinite(features)).any(axis=0).argmax())
+        furthest = table[np.abs(table[:, number]).argmax(), number]
+        column = getattr(estimator, "feature_names_in_", range(table.shape[1]))[number]
+        raise ValueError(
+            f"X has {furthest:g} in the column {column!r}: too large for 32-bit numbers, or beside those of the fit"
+        )
     return features
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ladder_ebgan.errors import UsageError
 from ladder_ebgan.recipe import Recipe, load_recipe, parse_recipe
 from ladder_ebgan.sizing import settings_for
 
@@ -52,7 +53,10 @@ def make_recipe(
         if standardized and "generator" in tables[model]:
             tables[model]["generator"]["output"] = "linear"
     tables |= {"labels": [sizes.n_labeled], "n_seeds": _plain(n_replicas)}
-    recipe = parse_recipe(tables, source="the settings of the estimator")
+    try:
+        recipe = parse_recipe(tables, source="the settings of the estimator")
+    except UsageError as error:
+        raise UsageError(str(error).replace("n_seeds", "n_replicas")) from error
     recipe.settings(model)
     return recipe
 

@@ -125,7 +125,7 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         return estimator
 
     def _scaled(self, X: Any) -> NDArray[np.float32]:
-        return as_float32(read_features(self, X, reset=False), self._trained().scaling)
+        return as_float32(self, read_features(self, X, reset=False), self._trained().scaling)
 
     def _trained(self) -> TrainedModel:
         check_is_fitted(self)
