@@ -91,6 +91,10 @@ def test_a_parquet_file_has_numbers_and_words(tmp_path: Path) -> None:
         (b"a,b\n", "the table 'T' has no rows below the names of its columns"),
         (b"a,b\n1,2\n\xe9,3\n", "the table 'T' is not UTF-8 text (line 3): save it as UTF-8"),
         (CSV.encode("utf-16"), "is not UTF-8 text (line 1)"),
+        (
+            b"PK\x03\x04\x14\x00",
+            "the table 'T' is a workbook or another zip archive, whatever its name says: save it",
+        ),
         (b"a,b,a\n1,2,3\n", "the table 'T' has more than one column called 'a': give each a name of its own"),
         (b"a,b\n1,2\n1,2,3\n", "has 3 cells in line 3, and 2 names of columns in the first"),
         (b'a,b\n1,"2\n', "is no CSV file: unexpected end of data (line 2)"),

@@ -24,7 +24,7 @@ def models(path: Path, as_json: bool) -> None:
         ]
         click.echo(json.dumps(records, indent=1))
         return
-    header = ("model", "labels", "seed", "data", "images", "classes", "generator", "version", "file")
+    header = ("model", "labels", "seed", "data", "inputs", "classes", "generator", "version", "file")
     rows = [
         (
             *(file.metadata.model, file.metadata.labels, ",".join(map(str, file.metadata.replica_seeds))),

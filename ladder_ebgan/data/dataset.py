@@ -209,10 +209,7 @@ def indices_of_test_labels(values: NDArray[Any], classes: NDArray[Any], source: 
     unseen = np.unique(values[classes[indices] != values]).tolist()
     if unseen:
         listed = ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-        raise UsageError(
-            f"{source}: test labels {listed} never occur in training; "
-            "every test label must be the label of a training image"
-        )
+        raise UsageError(f"{source}: test labels {listed} never occur in training; they must be known from it")
     return indices.astype(np.int64)
 
 

@@ -19,6 +19,7 @@ from ladder_ebgan.errors import UsageError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t"
+ZIP = b"PK\x03\x04"  # begins what spreadsheet programs write
 LARGEST = float(np.finfo(np.float32).max)
 MISSING = {"", "nan"}  # in lower case: what a cell without a value has
 DOUBTFUL = {"na", "n/a", "null", "none", "?", "-"}  # no number, but it may be a class
@@ -73,6 +74,8 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(content: bytes, source: str) -> tuple[list[str], list[NDArray[Any]]]:
+    if content.startswith(ZIP):
+        raise UsageError(f"{source} is a workbook or another zip archive, whatever its name says: save it as CSV")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
