@@ -260,7 +260,7 @@ def test_models_are_listed(run: Path) -> None:
         "labels",
         "seed",
         "data",
-        "images",
+        "inputs",
         "classes",
         "generator",
         "version",
