@@ -120,7 +120,7 @@ def test_a_wrong_array_is_refused(here: Path, part: str, change: Any, expected: 
     ("changed", "expected"),
     [
         ({"y_train": 0 * Y, "y_test": 0 * Y[:6]}, "every training label is 0; there must be two classes or more"),
-        ({"y_train": Y % 2}, "test labels 2 never occur in training; every test label must be the label of a"),
+        ({"y_train": Y % 2}, "test labels 2 never occur in training; they must be known from it"),
         ({"y_test": Y[:6] - 1}, "test labels -1 never occur in training"),
         ({"y_train": Y.astype(str), "y_test": np.array(["a\nb\x1b[31m"] * 6)}, r"test labels 'a\nb\x1b[31m' never"),
         ({"x_train": Y, "y_train": X}, "the training images have shape [30]; they must be [n, features]"),
