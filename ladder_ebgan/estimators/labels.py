@@ -47,7 +47,7 @@ def labeled_rows(y: Any) -> tuple[NDArray[np.intp], NDArray[Any], int]:
         ValueError: no row has a label, or it cannot be told which: the text "-1" may be either a class or what
             NumPy makes of ["a", -1].
     """
-    values = np.asarray(column_or_1d(_with_missing_ones(y), warn=True))
+    values = np.asarray(column_or_1d(_objects_if_nullable(y), warn=True))
     if values.dtype.kind not in "biufOUT":
         raise ValueError(f"y is of type {values.dtype}; labels are whole numbers or text")
     rows = np.flatnonzero(~_unlabeled(values))
@@ -59,8 +59,8 @@ def labeled_rows(y: Any) -> tuple[NDArray[np.intp], NDArray[Any], int]:
     return rows, _same_kind(known) if known.dtype == object else known, len(values)
 
 
-def _with_missing_ones(y: Any) -> Any:
-    """Return a column of pandas' whole numbers that may be missing as objects; as floats, 1 would become 1.0."""
+def _objects_if_nullable(y: Any) -> Any:
+    """Return pandas' nullable whole numbers and booleans as objects: scikit-learn would make floats of them."""
     dtype = getattr(y, "dtype", None)
     nullable = not isinstance(dtype, np.dtype) and getattr(dtype, "kind", None) in {"i", "u", "b"}
     return y.to_numpy(dtype=object) if nullable else y
