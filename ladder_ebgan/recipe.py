@@ -315,6 +315,15 @@ def identity_of_model(identity: dict[str, Any], model: str) -> dict[str, Any]:
     return rest | ({"variants": kept} if kept else {})
 
 
+def recipe_of_model(tables: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return the tables of a recipe without what other models than this one are trained by."""
+    variants = {name: each for name, each in tables.get("variants", {}).items() if name == model}
+    section = section_name(variants[model]["of"] if variants else model)
+    others = {"ladder", "ebgan-ladder", "variants"} - {section}
+    rest = {key: value for key, value in tables.items() if key not in others}
+    return rest | ({"variants": variants} if variants else {})
+
+
 def recipe_toml(tables: dict[str, Any], section: str = "") -> str:
     """Return tables, such as those of `Recipe.identity`, as the TOML text that reads as them; None is left out."""
     plain = {key: value for key, value in tables.items() if not isinstance(value, dict | None)}

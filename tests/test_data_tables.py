@@ -135,9 +135,7 @@ def test_all_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
 def test_a_parquet_file_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = parquet_file(tmp_path, a=[1])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert refusal(path) == (
-        "the table 'T' needs the package pyarrow: pip install 'ladder-ebgan[tables]', or save it as CSV"
-    )
+    assert refusal(path) == "the table 'T' needs the package pyarrow: pip install pyarrow, or save it as CSV"
     assert parquet_file(tmp_path, a=[1]).exists()
 
 

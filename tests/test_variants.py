@@ -20,6 +20,7 @@ from ladder_ebgan.recipe import (
     identity_of_model,
     load_recipe,
     parse_recipe,
+    recipe_of_model,
     recipe_toml,
 )
 from ladder_ebgan.report.outputs import table_of
@@ -70,6 +71,25 @@ def test_a_variant_of_the_matched_ladder_has_no_generator_to_set() -> None:
     assert settings.learning_rate == 0.0001
     message = refusal('variants.x.of="ladder-matched"', 'variants.x.set=["margin.values=[1, 1]"]')
     assert message.startswith("recipe 'table2': variants.x: unknown key 'margin': known there are n_steps, ")
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("ladder", ["ladder"]),
+        ("ladder-matched", ["ladder-matched", "ebgan-ladder"]),
+        ("ebgan-ladder", ["ladder-matched", "ebgan-ladder"]),
+        ("wide", ["ladder-matched", "ebgan-ladder", "wide"]),
+        ("slow", ["ladder", "slow"]),
+    ],
+)
+def test_a_recipe_of_one_model_has_no_section_that_only_others_need(model: str, expected: list[str]) -> None:
+    variants = {"wide": {"of": "ladder-matched", "set": []}, "slow": {"of": "ladder", "set": ["n_steps=200000"]}}
+    recipe = load_recipe("table2", changes(variants))
+    tables = recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), model)
+    alone = parse_recipe(tables, "the rest")
+    assert alone.models == expected
+    assert alone.settings(model) == recipe.settings(model)
 
 
 def test_a_change_of_the_model_is_one_of_its_variants() -> None:

@@ -186,4 +186,4 @@ def need_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise UsageError("a search needs Optuna: install it with pip install 'ladder-ebgan[search]'") from None
+        raise UsageError("a search needs Optuna: pip install optuna") from None

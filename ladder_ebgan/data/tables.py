@@ -104,9 +104,7 @@ def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]
     try:
         from pyarrow import parquet, types
     except ImportError as error:
-        raise UsageError(
-            f"{source} needs the package pyarrow: pip install 'ladder-ebgan[tables]', or save it as CSV"
-        ) from error
+        raise UsageError(f"{source} needs the package pyarrow: pip install pyarrow, or save it as CSV") from error
     try:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith(INDEX)]

@@ -11,7 +11,7 @@ import numpy as np
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from ladder_ebgan.folders import write_atomically
-from ladder_ebgan.recipe import recipe_toml
+from ladder_ebgan.recipe import recipe_of_model, recipe_toml
 from ladder_ebgan.search.choice import Choice, choices
 from ladder_ebgan.search.outcomes import Outcome, outcome_of, outcomes_csv, ranked, read_correct
 from ladder_ebgan.search.search import CORRECT, Search
@@ -117,14 +117,17 @@ def best_recipe(summary: Summary) -> str | None:
     search, space, best = summary.search, summary.space, summary.best[0]
     recipe = space.recipe_of(best.parameters)
     name, n_images = search.task.dataset.name, len(search.task.dataset.test_labels)
+    data = "" if search.request.data == "mnist" else f"--data {search.request.data} "
     comment = (
         f"# {space.model} of the search {search.request.name} with the lowest validation error\n#\n"
         f"# {best.mean:.2f} % on {n_images} images held out of the training images of {name}, mean over "
         f"{space.n_subsets} labelled subsets of {space.labels}\n# (seeds {space.seeds[0]} to {space.seeds[-1]}), "
-        f"best of {len(summary.best)} settings: too good by as much as chance has chosen it.\n\n"
+        f"best of {len(summary.best)} settings: too good by as much as chance has chosen it.\n#\n"
+        f"#     ladder-ebgan run --recipe {search.folder / 'best.toml'} --model {space.model} "
+        f"{data}--output runs/best-{search.request.name}\n\n"
     )
-    tables = recipe.model_dump(by_alias=True, exclude_none=True) | {"labels": [space.labels]}
-    return comment + recipe_toml(tables)
+    tables = recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), space.model)
+    return comment + recipe_toml(tables | {"labels": [space.labels]})
 
 
 def write_summary(summary: Summary, markdown: str) -> None:
