@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ladder_ebgan.alone import Measured
 from ladder_ebgan.statistics import mean, standard_deviation
 
-SETTLED_BELOW_PERCENT = 10.0  # that the energy falls by while the number of steps doubles
+SETTLED_BELOW_PERCENT = 10.0  # that the energy changes by while the number of steps doubles
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)  # of the energy: the margins to search
 DIGITS = 2  # of a proposed margin
 
@@ -19,7 +19,7 @@ class Proposal:
     """A margin to begin with, and what it was found by."""
 
     points: tuple[Measured, ...]
-    settled: bool  # else the training was too short, and the energy still falls
+    settled: bool  # else the training was too short, and the energy still falls or rises
 
     @property
     def start(self) -> float:
@@ -55,12 +55,12 @@ def fall_percent(points: Sequence[Measured]) -> float | None:
 
 
 def has_settled(points: Sequence[Measured], least_steps: int) -> bool:
-    """Return whether the energy falls by less than SETTLED_BELOW_PERCENT while the number of steps doubles.
+    """Return whether the energy changes by less than SETTLED_BELOW_PERCENT while the number of steps doubles.
 
     Not before `least_steps`: a training may begin on a plateau.
     """
     fall = fall_percent(points)
-    return points[-1].step >= least_steps and fall is not None and fall < SETTLED_BELOW_PERCENT
+    return points[-1].step >= least_steps and fall is not None and abs(fall) < SETTLED_BELOW_PERCENT
 
 
 def followed(measurements: Iterable[Measured], least_steps: int) -> Iterator[Proposal]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ladder_ebgan.search.grid import Grid, GridRun, Optimizers
+from ladder_ebgan.search.grid import Architecture, Grid, GridRun, Optimizers
 from ladder_ebgan.search.grid_comparison import GridComparison, compare_grids
 
 ADAM = Optimizers("adam", "adam", 0.001, 0.001)
@@ -13,12 +13,12 @@ SHARED = {"data": {"name": "mnist"}, "n_steps": 30000}
 
 def run(score: float, size: int, most_layers: int = 2, optimizers: Optimizers = ADAM, n_modes: int = 10) -> GridRun:
     """A run that has diverged if its score is 0."""
-    return GridRun(score, score == 0, n_modes, (most_layers, size), most_layers, optimizers)
+    return GridRun(score, score == 0, n_modes, Architecture(most_layers, size, 2, 128, 0.5), optimizers)
 
 
 def grid(model: str, runs: list[GridRun], **changed: Any) -> Grid:
     """A grid of these runs, of 32 settings in all."""
-    given = {"folder": Path(model), "n_unfinished": 0, "n_settings": 32, "shared": SHARED}
+    given = {"folder": Path(model), "n_unfinished": 0, "n_settings": 32, "covered": {}, "shared": SHARED}
     return Grid(**{**given, **changed, "model": model, "runs": runs})
 
 

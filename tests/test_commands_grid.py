@@ -35,7 +35,10 @@ def test_it_leaves_figures_and_numbers(folders: list[str], tmp_path: Path, real_
     outcome = tiny.done("grid", *folders, "--output", str(tmp_path / "new/grid"))
     names = ["figure2.png", "figure2.svg", "figure3.png", "figure3.svg", "grid.json", "grid.md"]
     assert sorted(path.name for path in (tmp_path / "new/grid").iterdir()) == names
-    assert outcome.stdout.startswith("EBGAN: 2 of 16 settings, of 1 architectures, 0 diverged.\nGAN: 2 of 16")
+    assert outcome.stdout.startswith(
+        "EBGAN: 2 of 16 settings, of 1 architectures, 0 diverged. Only with generator."
+    )
+    assert "\nGAN: 2 of 16 settings, of 1 architectures, 0 diverged. Only with generator." in outcome.stdout
     assert "I' >= 2.00" in outcome.stdout
     assert outcome.stderr == ""
     assert real_score == [(10_000, 784)]

@@ -9,6 +9,7 @@ import tiny
 from test_alone import GAN_SETTINGS
 
 from ladder_ebgan import alone
+from ladder_ebgan.any_recipe import load_any_recipe
 
 EBGAN = ["margin", "--recipe", "figure4-ebgan", "--data", "digits", "--no-compile", "--max-steps", "8"]
 EBGAN += [part for setting in GAN_SETTINGS for part in ("--set", setting)]
@@ -59,9 +60,12 @@ def test_it_ends_when_the_energy_has_settled() -> None:
 
 def test_a_variant_is_trained_as_it_is_set() -> None:
     variants = ["--set", 'variants.wide.of="ebgan"', "--set", 'variants.wide.set=["margin=3"]']
-    content = json.loads(tiny.done(*EBGAN, *variants, "--model", "wide", "--json", "--quiet").stdout)
+    command = [*EBGAN, *variants, "--model", "wide", "--quiet"]
+    content = json.loads(tiny.done(*command, "--json").stdout)
     assert (content["model"], content["recipe_margin"]) == ("wide", 3)
-    assert content["set"].startswith("ebgan.margin=")
+    recipe = load_any_recipe("figure4-ebgan", [*variants[1::2], content["set"]])
+    assert recipe.settings("wide").margin == content["margin"] != 3
+    assert tiny.done(*command).stdout.endswith(f"    --set '{content['set']}'\n")
 
 
 def test_quiet_says_nothing_on_the_way() -> None:

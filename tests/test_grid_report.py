@@ -13,6 +13,7 @@ from ladder_ebgan.report.figures import grid as figures
 from ladder_ebgan.report.figures.grid import N_BINS, draw_grid
 from ladder_ebgan.report.grid import grid_json, grid_markdown, grid_text
 from ladder_ebgan.search.grid_comparison import compare_grids
+from ladder_ebgan.statistics import holm
 
 
 def test_the_text_says_what_there_is() -> None:
@@ -28,21 +29,22 @@ def test_the_text_says_what_there_is() -> None:
 
 
 def test_a_panel_has_two_rows() -> None:
-    """Intervals only where there are three architectures."""
+    """The column of p has other p-values in figure 3."""
     lines = [line for line in grid_markdown(grids.compared()).splitlines() if "|" in line]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert rows[0][1:] == [
         *("runs of", "n", "median I'", "I' >= 2.00", "I' >= 4.00", "I' >= 6.00", "all ten digits"),
         *("P(EBGAN > GAN)", "p"),
     ]
-    assert rows[2][:6] == ["(a) all", "EBGAN", "3", "6.00 [4.00, 7.00]", "100 %", "100 %"]
-    assert rows[2][6:9] == ["67 % [0, 100]", "67 % [0, 100]", "0.92"]
+    assert rows[2][:6] == ["(a) all", "EBGAN", "3", "6.00", "100 %", "100 %"]
+    assert rows[2][6:9] == ["67 %", "67 %", "0.92"]
     assert rows[3] == ["", "GAN", "4", "1.50", "50 %", "25 %", "0 %", "25 %", "", ""]
     assert rows[7] == ["", "GAN", "0", *[""] * 7]
+    assert rows[8][-1] == "Holm p"
 
 
-def test_three_architectures_on_both_sides_have_an_interval() -> None:
-    ebgan, gan = (grids.grid(m, [grids.run(s, s) for s in range(1, 4)]) for m in ("ebgan", "gan"))
+def test_six_architectures_on_both_sides_have_an_interval() -> None:
+    ebgan, gan = (grids.grid(m, [grids.run(s, s) for s in range(1, 7)]) for m in ("ebgan", "gan"))
     low_high = compare_grids(ebgan, gan, 8.0).panels[0].comparison
     assert low_high is not None
     assert low_high.ci95 is not None
@@ -57,17 +59,28 @@ def test_json_has_the_numbers() -> None:
     assert (found["real_score"], found["thresholds"]) == (8.0, [3])
     assert found["gan"] == {
         **{"folder": "gan", "model": "gan", "n_runs": 4, "n_architectures": 2},
-        **{"n_diverged": 1, "n_unfinished": 2, "n_settings": 32},
+        **{"n_diverged": 1, "n_unfinished": 2, "n_settings": 32, "covered": {}},
     }
     first, _, last = found["panels"][:3]
     assert (first["figure"], first["title"]) == ("figure2", "(a) all")
     assert (first["gan"]["n"], first["gan"]["median"], first["gan"]["median_ci95"]) == (4, 1.5, None)
     assert first["gan"]["above"] == [{"share": 0.25, "ci95": None}]
     assert first["gan"]["all_digits"] == {"share": 0.25, "ci95": None}
-    assert first["ebgan"]["median_ci95"] == [4, 7]
     assert first["comparison"]["probability"] == pytest.approx(11 / 12)
     assert 0 < first["comparison"]["p_mann_whitney"] < 1
+    assert first["comparison"]["p_holm"] is None
+    of_figure3 = [panel["comparison"] for panel in found["panels"] if panel["figure"] == "figure3"]
+    assert [each["p_holm"] for each in of_figure3] == holm([each["p_mann_whitney"] for each in of_figure3])
     assert (last["gan"], last["comparison"]) == (None, None)
+
+
+def test_what_of_the_grid_the_runs_cover_is_said() -> None:
+    ebgan = grids.grid("ebgan", [grids.run(6, 1)], covered={"generator.size": [400, 800], "dropout": [0.0]})
+    text = grid_text(compare_grids(ebgan, grids.grid("gan", [grids.run(2, 1)]), 8.0))
+    first = (
+        "EBGAN: 1 of 32 settings, of 1 architectures, 0 diverged. Only with generator.size 400, 800; dropout 0.0.\n"
+    )
+    assert text.startswith(f"{first}GAN: 1 of 32 settings, of 1 architectures, 0 diverged.\n")
 
 
 def test_without_a_run_there_is_nothing_to_say() -> None:

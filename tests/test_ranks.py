@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ladder_ebgan.ranks import N_RESAMPLES, ClusteredScores, compare_ranks
 
-SCORES, CLUSTERS = [5.0, 1.0, 4.0, 4.0, 2.0, 3.0, 0.0], ["a", "b", "a", "c", "c", "d", "e"]
-OTHERS, OTHER_CLUSTERS = [4.0, 0.0, 1.0, 6.0, 2.5], ["v", "w", "w", "x", "y"]
+SCORES, CLUSTERS = [5.0, 1.0, 4.0, 4.0, 2.0, 3.0, 0.0, 2.5], ["a", "b", "a", "c", "c", "d", "e", "f"]
+OTHERS, OTHER_CLUSTERS = [4.0, 0.0, 1.0, 6.0, 2.5, 3.5, 2.0], ["u", "v", "v", "w", "x", "y", "z"]
 scores = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=8)
 
 
@@ -34,17 +34,17 @@ def wins(first: list[float], second: list[float]) -> float:
 
 def test_a_resample_draws_whole_clusters() -> None:
     scored = ClusteredScores(SCORES, CLUSTERS, seed=0)
-    assert scored.n_clusters == 5
-    assert scored.counts.sum(axis=1).tolist() == [5] * N_RESAMPLES
-    assert scored.counts.mean(axis=0) == pytest.approx(np.ones(5), abs=0.1)
+    assert scored.n_clusters == 6
+    assert scored.counts.sum(axis=1).tolist() == [6] * N_RESAMPLES
+    assert scored.counts.mean(axis=0) == pytest.approx(np.ones(6), abs=0.1)
     assert (scored.counts != ClusteredScores(SCORES, CLUSTERS, seed=1).counts).any()
 
 
 def test_median_and_shares_are_those_of_the_runs() -> None:
-    """Of 0, 1, 2, 3, 4, 4, 5 the fourth is 3; four are 3 or more, six 1 or more, all 0 or more, none 6."""
+    """0, 1, 2, 2.5, 3, 4, 4, 5: in the middle 2.5, 3; four are 3 or more, seven 1 or more, all 0 or more."""
     level = ClusteredScores(SCORES, CLUSTERS, seed=0).level([3, 1, 0, 6])
-    assert (level.n, level.n_clusters, level.median) == (7, 5, 3.0)
-    assert [share.share for share in level.above] == [4 / 7, 6 / 7, 1.0, 0.0]
+    assert (level.n, level.n_clusters, level.median) == (8, 6, 2.75)
+    assert [share.share for share in level.above] == [4 / 8, 7 / 8, 1.0, 0.0]
     assert [share.ci95 is None for share in level.above] == [False, False, True, True]
     assert ClusteredScores([1, 2, 4, 8], "abcd", seed=0).level([]).median == 3.0
 
@@ -62,13 +62,16 @@ def test_runs_that_come_twice_make_no_interval_narrower() -> None:
     assert once.level([]).median_ci95 == twice.level([]).median_ci95
 
 
-def test_fewer_than_three_clusters_have_no_interval() -> None:
-    level = ClusteredScores([1, 2, 3, 4], ["a", "a", "b", "b"], seed=0).level([2])
-    assert (level.n, level.n_clusters, level.median_ci95, level.above[0].ci95) == (4, 2, None, None)
-    three = ClusteredScores([1, 2, 3], "abc", seed=0)
-    assert compare_ranks(three, three).ci95 is not None
-    assert compare_ranks(three, ClusteredScores([1, 2], "ab", seed=1)).ci95 is None
-    assert compare_ranks(ClusteredScores([1, 2], "ab", seed=1), three).ci95 is None
+def test_fewer_than_six_clusters_have_no_interval() -> None:
+    level = ClusteredScores([1, 2, 3, 4, 5, 6], "aabcde", seed=0).level([2])
+    assert (level.n, level.n_clusters, level.median_ci95, level.above[0].ci95) == (6, 5, None, None)
+    six, five = (
+        ClusteredScores([1, 2, 3, 4, 5, 6], "abcdef", seed=0),
+        ClusteredScores([1, 2, 3, 4, 5], "abcde", seed=1),
+    )
+    assert compare_ranks(six, six).ci95 is not None
+    assert compare_ranks(six, five).ci95 is None
+    assert compare_ranks(five, six).ci95 is None
 
 
 @given(scores, scores)
@@ -92,10 +95,18 @@ def test_p_is_that_of_mann_and_whitney() -> None:
     high, low = ClusteredScores([8, 9, 10], "abc", 0), ClusteredScores([1, 2, 3, 4, 5], "abcde", 1)
     z = (15 - 7.5 - 0.5) / math.sqrt(15 * 9 / 12)
     found = compare_ranks(high, low)
-    assert (found.probability, found.ci95) == (1.0, (1.0, 1.0))
+    assert (found.probability, found.ci95) == (1.0, None)
     assert found.p == pytest.approx(2 * NormalDist().cdf(-z))
 
 
+def test_p_is_that_of_the_medians_of_the_clusters() -> None:
+    """Runs of a cluster that say the same make no difference more certain."""
+    high = ClusteredScores([8, 0, 9, 9, 10, 20], "aaabbc", 0)  # medians 8, 9.5, 20
+    low = ClusteredScores([1, 2, 3, 4, 5], "abcde", 1)
+    assert high.cluster_medians().tolist() == [8, 9.5, 20]
+    assert compare_ranks(high, low).p == compare_ranks(ClusteredScores([8, 9, 10], "abc", 0), low).p
+
+
 def test_equal_groups_differ_in_nothing() -> None:
-    same = compare_ranks(ClusteredScores([0, 0, 0], "abc", 0), ClusteredScores([0, 0, 0, 0], "abcd", 1))
+    same = compare_ranks(ClusteredScores([0] * 6, "abcdef", 0), ClusteredScores([0] * 7, "abcdefg", 1))
     assert (same.probability, same.ci95, same.p) == (0.5, (0.5, 0.5), 1.0)

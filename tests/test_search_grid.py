@@ -34,6 +34,7 @@ def test_a_grid_is_read_from_its_folder(tmp_path: Path) -> None:
     assert {run.architecture for run in found.runs} == {(4, 4, 2, 6, 0.0), (4, 5, 2, 6, 0.0)}
     assert {run.most_layers for run in found.runs} == {4}
     assert {run.n_modes for run in found.runs} == {10}
+    assert found.covered == {"generator.n_layers": [4]}
     rates = {Optimizers(d, "sgd", rate, rate) for d in ("adam", "sgd") for rate in (0.01, 0.001)}
     assert {run.optimizers for run in found.runs} == rates
     shared = {key: found.shared[key] for key in ("n_steps", "padding", "latent_size")}

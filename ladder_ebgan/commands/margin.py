@@ -128,7 +128,10 @@ def _asked(
 
     variant = recipe.variants.get(model)
     section = section_name(model if variant is None else variant.of)
-    return Asked(name, model, section, split.name, made.squared, made.margin, len(split.test_labels), seeds)
+    changes = None if variant is None else variant.set
+    return Asked(
+        name, model, section, changes, split.name, made.squared, made.margin, len(split.test_labels), seeds
+    )
 
 
 def _first_with_margin(recipe: "AnyRecipe", name: str) -> str:

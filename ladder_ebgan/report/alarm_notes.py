@@ -22,7 +22,8 @@ def _kind(alarm: Alarm) -> tuple[str, str, int]:
 
 
 def _said(kind: str, alarms: Sequence[Alarm]) -> str:
-    since = f"since step {min(alarm.step for alarm in alarms)}"
+    earliest = min(alarm.step for alarm in alarms)
+    since = f"since step {earliest}{' or later' if any(alarm.step > earliest for alarm in alarms) else ''}"
     if kind == "collapse":
         times = f"less than {COLLAPSED_BELOW:g} times"
         return f"mode collapse {since}, generated examples are {times} as far apart as real ones"

@@ -2,21 +2,23 @@
 
 Keys of the JSON object:
 
-    ebgan, gan           folder, model, n_runs, n_architectures, n_diverged, n_unfinished; n_settings of the grid
+    ebgan, gan           folder, model, n_runs, n_architectures, n_diverged, n_unfinished; n_settings of the grid;
+                         covered: values of the runs, by parameter, where they are not all that the grid has
     real_score           I' of real images
     thresholds           scores that shares of the runs are counted above
     panels: one entry a panel
         figure, title    figure2 or figure3
         ebgan, gan       n, n_architectures, median, median_ci95, above: share and ci95 by threshold,
                          all_digits: share and ci95; null without a run
-        comparison       probability that a run of EBGAN has the higher score, ci95, p_mann_whitney; null without
+        comparison       probability that a run of EBGAN has the higher score, ci95, p_mann_whitney, p_holm of
+                         figure 3; null without
 """
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from ladder_ebgan.ranks import Interval, Share
+from ladder_ebgan.ranks import MIN_CLUSTERS, Interval, Share
 from ladder_ebgan.report.lines import p_value
 from ladder_ebgan.report.search import Block, blocks_markdown, blocks_text
 from ladder_ebgan.search.grid import Grid
@@ -49,6 +51,7 @@ def _of_grid(grid: Grid) -> dict[str, Any]:
         "n_diverged": grid.n_diverged,
         "n_unfinished": grid.n_unfinished,
         "n_settings": grid.n_settings,
+        "covered": grid.covered,
     }
 
 
@@ -64,6 +67,7 @@ def _of_panel(panel: Panel) -> dict[str, Any]:
             "probability": comparison.probability,
             "ci95": comparison.ci95,
             "p_mann_whitney": comparison.p,
+            "p_holm": panel.p_holm,
         },
     }
 
@@ -97,9 +101,10 @@ def _headline(found: GridComparison) -> str:
     lines = []
     for name, grid in (("EBGAN", found.ebgan), ("GAN", found.gan)):
         unfinished = f", {grid.n_unfinished} unfinished and left out" if grid.n_unfinished else ""
+        values = "; ".join(f"{key} {', '.join(map(str, some))}" for key, some in grid.covered.items())
         lines.append(
             f"{name}: {len(grid.runs)} of {grid.n_settings} settings, of {grid.n_architectures} architectures, "
-            f"{grid.n_diverged} diverged{unfinished}."
+            f"{grid.n_diverged} diverged{unfinished}.{f' Only with {values}.' if values else ''}"
         )
     comparison = found.panels[0].comparison
     if comparison is not None:
@@ -113,8 +118,9 @@ def _headline(found: GridComparison) -> str:
 
 def _blocks(found: GridComparison) -> Iterator[Block]:
     above = [f"I' >= {threshold:.2f}" for threshold in found.thresholds]
-    headings = ["", "runs of", "n", "median I'", *above, "all ten digits", "P(EBGAN > GAN)", "p"]
     for figure, title in TITLES.items():
+        p = "p" if figure == "figure2" else "Holm p"
+        headings = ["", "runs of", "n", "median I'", *above, "all ten digits", "P(EBGAN > GAN)", p]
         rows = [row for panel in found.of_figure(figure) for row in _rows(panel, len(above))]
         if rows:
             yield title, headings, rows
@@ -125,7 +131,7 @@ def _rows(panel: Panel, n_thresholds: int) -> Iterator[list[str]]:
     compared = ["", ""]
     if panel.comparison is not None:
         probability = f"{panel.comparison.probability:.2f}{_interval(panel.comparison.ci95)}"
-        compared = [probability, p_value(panel.comparison.p)]
+        compared = [probability, p_value(panel.comparison.p if panel.p_holm is None else panel.p_holm)]
     yield [panel.title, "EBGAN", *_cells(panel.ebgan, n_thresholds), *compared]
     yield ["", "GAN", *_cells(panel.gan, n_thresholds), "", ""]
 
@@ -150,7 +156,8 @@ def _interval(ends: Interval | None, form: str = ".2f") -> str:
 def _notes(found: GridComparison) -> str:
     return (
         "In brackets 95 % intervals, of a bootstrap that draws architectures with all their runs; none for fewer\n"
-        "than three architectures, nor where all runs do something or none. p is that of the Mann-Whitney test,\n"
-        "which takes each run as independent. A run that has diverged counts with an I' of 0.\n"
+        f"than {MIN_CLUSTERS} architectures, nor where all runs do something or none. p is of the Mann-Whitney\n"
+        "test of the architectures' medians, in figure 3 corrected by Holm's method for the number of panels.\n"
+        "A run that has diverged counts with an I' of 0.\n"
         f"The test images of MNIST have an I' of {found.real_score:.2f}."
     )

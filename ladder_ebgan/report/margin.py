@@ -4,7 +4,7 @@ recipe, model, data      what it is for; of the data the name
 energy                   "norm", Eq. (13), or "squared error", of EBGAN-LN
 n_held_out, seeds        what it was measured on
 points                   [{step, energies, mean}, ...], energies by seed
-settled                  whether fall_percent, while the number of steps doubles, is below fall_limit_percent
+settled                  whether fall_percent, while the number of steps doubles, is below fall_limit_percent either way
 settled_energy           {mean, std} of the last point
 margin, search           the proposal, and the margins to search from it on
 recipe_margin            what the recipe has, of a margin that decays what it begins with
@@ -12,6 +12,7 @@ set                      the change of the recipe, for --set
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Asked:
     recipe: str
     model: str
     section: str  # of the recipe that the margin is in
+    variant: Sequence[str] | None  # the changes of the section, if the model is a variant of it
     data: str
     squared: bool  # whether the energy is a squared error, and the margin a curve
     recipe_margin: float
@@ -44,7 +46,10 @@ class Asked:
 
     def setting(self, margin: float) -> str:
         """Return the change of the recipe that gives it a margin, as --set takes it."""
-        return f"{self.section}.margin{'.values.0' if self.squared else ''}={margin:g}"
+        change = f"margin{'.values.0' if self.squared else ''}={margin:g}"
+        if self.variant is None:
+            return f"{self.section}.{change}"
+        return f"variants.{self.model}.set={json.dumps([*self.variant, change])}"  # the last one counts
 
 
 def point_line(points: Sequence[Measured]) -> str:
@@ -66,7 +71,7 @@ def margin_text(asked: Asked, proposal: Proposal, width: int | None = None) -> s
         "",
         f"Proposed margin: {proposal.margins[0]:g}; search {', '.join(f'{m:g}' for m in proposal.margins)}",
         "",
-        f"    --set {asked.setting(proposal.margins[0])}",
+        f"    --set {shlex.quote(asked.setting(proposal.margins[0]))}",
     ]
     return "".join(f"{hanging('', line, width) if not line.startswith(' ') else line}\n" for line in lines)
 
@@ -80,7 +85,7 @@ def _sentences(asked: Asked, proposal: Proposal) -> Iterator[str]:
     over = f"{seeds_phrase(asked.seeds)}"
     if proposal.settled:
         limit = f"less than {SETTLED_BELOW_PERCENT:g} %"
-        yield f"It settles at {_energy(last)} ({over}): it falls by {limit} while the number of steps doubles."
+        yield f"It settles at {_energy(last)} ({over}): it changes by {limit} while the number of steps doubles."
     else:
         fall = fall_percent(proposal.points)
         falls = "" if fall is None else f" and {_fall(fall)} while the number of steps doubles"

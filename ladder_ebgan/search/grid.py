@@ -4,6 +4,7 @@ Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 
 """
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from ladder_ebgan.gan.recipe import GANSettings
 from ladder_ebgan.overrides import apply_changes
 from ladder_ebgan.search.gan_summary import GANOutcome, gan_outcome
 from ladder_ebgan.search.search import read_search_record
-from ladder_ebgan.search.space import GANSpace, stored_space
+from ladder_ebgan.search.space import GANSpace, decoded, stored_space
 from ladder_ebgan.search.study import JOURNAL, stored_trials
 
 
@@ -28,15 +29,29 @@ class Optimizers(NamedTuple):
     generator_rate: float
 
 
+class Architecture(NamedTuple):
+    """What runs that may train as one batched model have in common."""
+
+    generator_layers: int
+    generator_size: int
+    discriminator_layers: int
+    discriminator_size: int
+    dropout: float
+
+
 class GridRun(NamedTuple):
     """A run that has come to its end."""
 
     score: float  # I'; 0 if it diverged
     diverged: bool
     n_modes: int  # digits found
-    architecture: tuple[Any, ...]  # layers, sizes, dropout
-    most_layers: int  # of the deeper side
+    architecture: Architecture
     optimizers: Optimizers
+
+    @property
+    def most_layers(self) -> int:
+        """The number of layers of the deeper side."""
+        return max(self.architecture.generator_layers, self.architecture.discriminator_layers)
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,7 @@ class Grid:
     runs: list[GridRun]
     n_unfinished: int
     n_settings: int  # of the whole grid
+    covered: dict[str, list[Any]]  # values of the runs, by parameter, where they are not all that the grid has
     shared: dict[str, Any]  # what a grid has in common with another one that it may be compared with
 
     @property
@@ -81,14 +97,27 @@ def read_grid(folder: Path) -> Grid:
         runs=[_run(each, _settings(each.settings, base, space.model, folder)) for each in known],
         n_unfinished=len(outcomes) - len(known),
         n_settings=math.prod(len(parameter.samples()) for parameter in space.parameters.values()),
+        covered=_covered(space, known),
         shared={
             "data": identity["data"],
-            "training": base["training"],
+            "precision": identity["precision"],
+            "training": {key: value for key, value in base["training"].items() if key != "curve_every_steps"},
             "n_steps": shared.n_steps,
             "padding": shared.padding,
             "latent_size": shared.generator.latent_size,
         },
     )
+
+
+def _covered(space: GANSpace, outcomes: Sequence[GANOutcome]) -> dict[str, list[Any]]:
+    """Return the values of each parameter in some outcomes, where the grid has others too."""
+    covered = {}
+    for key, parameter in space.parameters.items():
+        choices = [decoded(sample) for sample in parameter.samples()]
+        values = [choice for choice in choices if any(each.parameters[key] == choice for each in outcomes)]
+        if outcomes and len(values) < len(choices):
+            covered[key.replace(f"{space.model}.", "")] = values
+    return covered
 
 
 def _settings(changes: list[str], base: dict[str, Any], model: str, folder: Path) -> GANSettings:
@@ -107,7 +136,6 @@ def _run(outcome: GANOutcome, settings: GANSettings) -> GridRun:
         score=outcome.score,
         diverged=outcome.status == "diverged",
         n_modes=int(outcome.scores.get("n_modes", 0)),
-        architecture=(g.n_layers, g.size, d.n_layers, d.size, d.dropout),
-        most_layers=max(g.n_layers, d.n_layers),
+        architecture=Architecture(g.n_layers, g.size, d.n_layers, d.size, d.dropout),
         optimizers=Optimizers(d.optimizer, g.optimizer, d.learning_rate, g.learning_rate),
     )

@@ -5,7 +5,7 @@ Zhao, Mathieu, LeCun 2017, "Energy-based Generative Adversarial Network", arXiv 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference
 from ladder_ebgan.ranks import ClusteredScores, Level, RankComparison, Share, compare_ranks
 from ladder_ebgan.search.grid import Grid, GridRun, Optimizers
+from ladder_ebgan.statistics import holm
 
 SHARES_OF_REAL = (0.25, 0.5, 0.75)  # of the score of real images: thresholds, if nobody says others
 N_DIGITS = 10
@@ -39,6 +40,7 @@ class Panel:
     ebgan: Side | None
     gan: Side | None
     comparison: RankComparison | None  # probabilities are those of EBGAN having the higher score
+    p_holm: float | None = None  # of figure 3: corrected for how many panels were compared
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,17 @@ def compare_grids(ebgan: Grid, gan: Grid, real_score: float, thresholds: Sequenc
         where = difference.replace(" there", f" in {ebgan.folder}").replace(" here", f" in {gan.folder}")
         raise UsageError(f"the two searches cannot be compared: {where}")
     limits = sorted(set(thresholds)) or [share * real_score for share in SHARES_OF_REAL]
-    panels = []
+    by_layers = []
     for title, most in (("(a) all", math.inf), ("(b) at most 4 layers", 4), ("(c) at most 3 layers", 3)):
         of_ebgan, of_gan = ([run for run in grid.runs if run.most_layers <= most] for grid in (ebgan, gan))
-        panels.append(_panel("figure2", title, _side(of_ebgan, 0, limits), _side(of_gan, 1, limits)))
+        by_layers.append(_panel("figure2", title, _side(of_ebgan, 0, limits), _side(of_gan, 1, limits)))
+    by_optimizers = []
     for each in sorted({run.optimizers for run in gan.runs}, key=_order):
         of_gan = [run for run in gan.runs if run.optimizers == each]
-        panels.append(_panel("figure3", _title(each), panels[0].ebgan, _side(of_gan, 1, limits)))
-    return GridComparison(ebgan, gan, real_score, limits, panels)
+        by_optimizers.append(_panel("figure3", _title(each), by_layers[0].ebgan, _side(of_gan, 1, limits)))
+    corrected = holm([None if panel.comparison is None else panel.comparison.p for panel in by_optimizers])
+    by_optimizers = [replace(panel, p_holm=p) for panel, p in zip(by_optimizers, corrected, strict=True)]
+    return GridComparison(ebgan, gan, real_score, limits, by_layers + by_optimizers)
 
 
 def _order(optimizers: Optimizers) -> tuple[str, str, float, float]:
