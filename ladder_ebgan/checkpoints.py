@@ -2,6 +2,9 @@
 
 import json
 import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,28 @@ from ladder_ebgan.replica_optimizers import ReplicaOptimizer
 from ladder_ebgan.scaling import Scaling
 from ladder_ebgan.tensor_files import read_tensors, tensor_bytes
 from ladder_ebgan.training import State
+
+CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long:
+CHECKPOINT_WRITINGS = 30.0  # so many times as long
+
+
+class Pace:
+    """Says when the next checkpoint of a training is due."""
+
+    def __init__(self) -> None:
+        self.last, self.pause = time.monotonic(), CHECKPOINT_SECONDS
+
+    def is_due(self) -> bool:
+        """Return whether the last one is long enough ago."""
+        return time.monotonic() - self.last > self.pause
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Time what writes one."""
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.pause = max(CHECKPOINT_SECONDS, CHECKPOINT_WRITINGS * (self.last - began))
 
 
 def checkpoint_bytes(state: State | GANState, identity: dict[str, Any]) -> bytes:

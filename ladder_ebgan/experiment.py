@@ -15,7 +15,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.gan.frame import framed_size
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.group import GroupEvent, GroupFinished
-from ladder_ebgan.machine import Resolved, resolve, versions
+from ladder_ebgan.machine import Resolved, resolve, resolve_device, versions
 from ladder_ebgan.planning import finished_replicas, plan_groups, total_seconds
 from ladder_ebgan.processes import MEASURING_PAYS_REPLICA_STEPS, fastest_division, process_counts, replica_steps
 from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder, view_run_folder
@@ -176,7 +176,8 @@ def _check(request: Request, dataset: Dataset) -> None:
 
 def _resolved(request: Request, notice: Callable[[str], None]) -> Resolved:
     longest_steps = max(request.recipe.settings(model).n_steps for model in request.models)
-    if request.compiled is not False and not kernels.is_built():
+    on_cpu = resolve_device(request.device).type == "cpu"
+    if request.compiled is not False and on_cpu and kernels.compiler() and not kernels.is_built():
         notice("Compiling for this processor, which takes ten seconds, once ...")
     return resolve(
         *(request.device, request.precision, request.replicas_at_once, request.compiled),

@@ -5,14 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ladder_ebgan.checkpoints import checkpoint_bytes, restore
+from ladder_ebgan.checkpoints import Pace, checkpoint_bytes, restore
 from ladder_ebgan.gan.training import GANProgress, GANState
 from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder
 from ladder_ebgan.training import Progress, State
-
-CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long:
-CHECKPOINT_WRITINGS = 30.0  # so many times as long
 
 
 @dataclass(frozen=True)
@@ -95,22 +92,18 @@ class GroupJob:
             yield GroupFinished(self.group, results)
 
     def train(self, stop_reason: Callable[[], str | None]) -> Iterator[Stepped | CurveMeasured]:
-        """Train to the end or until there is a reason to stop; a checkpoint is left either way."""
-        last_checkpoint, pause = time.monotonic(), CHECKPOINT_SECONDS
-        began = time.monotonic() - self.state.seconds
+        """Train to the end, or until there is a reason to stop; a checkpoint is left then."""
+        pace, began = Pace(), time.monotonic() - self.state.seconds
         for progress in self.task.train():
             yield Stepped(self.group, progress)
-            last = progress.step == self.task.n_steps
-            if last or progress.step % self.task.curve_every_steps == 0:
+            if progress.step == self.task.n_steps or progress.step % self.task.curve_every_steps == 0:
                 points = self.task.curve_points(progress)
                 self.folder.append_history(points, self.task.energy_histograms(progress))
                 yield CurveMeasured(self.group, points)
             stopping = stop_reason() is not None
-            if last or stopping or time.monotonic() - last_checkpoint > pause:
-                started = time.monotonic()
-                self.state.seconds = started - began
-                self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.group.identity))
-                last_checkpoint = time.monotonic()
-                pause = max(CHECKPOINT_SECONDS, CHECKPOINT_WRITINGS * (last_checkpoint - started))
+            self.state.seconds = time.monotonic() - began
+            if stopping or pace.is_due():
+                with pace.writing():
+                    self.folder.save_checkpoint(self.group, checkpoint_bytes(self.state, self.group.identity))
             if stopping:
                 return

@@ -82,6 +82,8 @@ class Resolved:
         resolved = replace(self, **{"n_processes": 1} | stored | {"measured": measured})
         if self.device.type == "cuda":
             resolved = replace(resolved, n_processes=1)
+        fewer = max(1, available_cores() // resolved.n_processes)  # on a machine with fewer cores than the first
+        resolved = replace(resolved, n_threads=min(resolved.n_threads, fewer))
         missing = compiler_missing(self.device) if resolved.compiled else None
         if missing:
             raise UsageError(

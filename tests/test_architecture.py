@@ -259,7 +259,7 @@ ALLOWED: dict[str, set[str]] = {
         *{"any_recipe", "gan.recipe", "overrides", "search.gan_summary", "search.search", "search.space"},
         "search.study",
     },
-    "search.grid_comparison": {"folders", "ranks", "search.grid"},
+    "search.grid_comparison": {"folders", "ranks", "search.grid", "statistics"},
     # What is looked at: it reads the run's folder and the loop's events, and nobody below knows of it.
     "report": set(),
     "report.seeds": set(),

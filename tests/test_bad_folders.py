@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refusals import examples, refused
 
-from ladder_ebgan import group
+from ladder_ebgan import checkpoints
 from ladder_ebgan.checkpoints import check_checkpoint
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
@@ -387,7 +387,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
 ) -> None:
     """One write of each start fails, the n-th of the n-th start, until a start gets through with fewer."""
     folder, fsync, named = tmp_path / "run", os.fsync, list[str]()
-    monkeypatch.setattr(group, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", -1.0)
     while True:
         countdown = iter(range(len(named), -(10**6), -1))
 
@@ -427,8 +427,9 @@ def mounted(place: Path, options: str) -> Iterator[None]:
 @pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="only root mounts file systems")
 @pytest.mark.parametrize("kilobytes", [8, 128, 256])
 def test_a_disk_that_is_really_full(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kilobytes: int
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, kilobytes: int
 ) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", -1.0)
     place = tmp_path / "disk"
     with mounted(place, f"size={kilobytes}k"):
         folder = place / "run"

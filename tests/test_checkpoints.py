@@ -7,7 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from ladder_ebgan.checkpoints import checkpoint_bytes, checkpoint_step, model_bytes, restore
+from ladder_ebgan import checkpoints
+from ladder_ebgan.checkpoints import Pace, checkpoint_bytes, checkpoint_step, model_bytes, restore
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.evaluation import calibrate, labeled_calibration
 from ladder_ebgan.recipe import Recipe, load_recipe
@@ -120,6 +121,25 @@ def test_tensors_of_other_networks_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="is damaged"):
         restore(fresh("ladder"), path, IDENTITY)
+
+
+def test_a_checkpoint_is_due_after_a_minute_or_thirty_times_its_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    pace = Pace()
+    for wait, writing, due in (
+        (60, 0, False),
+        (61, 1, True),
+        (60, 0, False),
+        (61, 4, True),
+        (120, 0, False),
+        (121, 0, True),
+    ):
+        now[0] = pace.last + wait
+        assert pace.is_due() == due
+        if due:
+            with pace.writing():
+                now[0] += writing
 
 
 def test_no_checkpoint_is_step_0(tmp_path: Path) -> None:

@@ -202,6 +202,7 @@ def test_compiling_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(trainer, "step_seconds", lambda *_: 0.1)
     monkeypatch.setattr("ladder_ebgan.machine.compiler_missing", lambda device: None)
+    monkeypatch.setattr(kernels, "compiler", lambda: "g++")
     for built, said in ((False, True), (True, False)):
         monkeypatch.setattr(kernels, "is_built", lambda built=built: built)
         command = tiny.arguments(tmp_path / f"{built}", "--model", "ladder", "--time-limit", "1e-9", "--compile")

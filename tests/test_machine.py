@@ -145,14 +145,27 @@ def test_compiling_hands_the_whole_function_to_torch(monkeypatch: pytest.MonkeyP
     assert asked == [{"dynamic": False, "fullgraph": True}]
 
 
-def test_what_was_chosen_is_kept() -> None:
+def test_what_was_chosen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
     stored = RESOLVED.stored()
     assert stored == {"replicas_at_once": 4, "compiled": False, "n_threads": 2, "n_processes": 1}
     other = replace(RESOLVED, replicas_at_once=9, compiled=True, n_threads=64, device_name="another")
     assert other.kept(stored) == replace(RESOLVED, device_name="another")
+    monkeypatch.setattr(machine, "available_cores", lambda: 64)
+    assert other.kept(stored) == replace(RESOLVED, device_name="another")
 
 
-def test_processes_and_what_they_were_chosen_by_are_kept() -> None:
+@pytest.mark.parametrize(("n_cores", "n_threads"), [(16, 4), (8, 4), (6, 3), (1, 1)])
+def test_threads_are_fewer_where_there_are_fewer_cores(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, n_threads: int
+) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: n_cores)
+    stored = replace(RESOLVED, n_threads=4, n_processes=2).stored()
+    assert RESOLVED.kept(stored).n_threads == n_threads
+
+
+def test_processes_and_what_they_were_chosen_by_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
     measured = (machine.Measured(1, 2, 4, 41.0, 1.0), machine.Measured(2, 1, 2, 52.5, 0.75))
     chosen = replace(RESOLVED, n_threads=1, n_processes=2, measured=measured)
     stored = json.loads(json.dumps(chosen.stored()))

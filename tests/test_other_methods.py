@@ -62,8 +62,11 @@ def test_self_training_takes_the_supervised_network(
     monkeypatch.setattr(other_methods, "SURE", 0.8)
     other_methods.main([str(folder), "--method", "self-training", "--network", str(recipe)])
     errors = other_methods.done(folder / "other_methods.csv")
-    assert errors.keys() == {("self-training", 20, 0), ("self-training", 20, 1)}
+    assert errors.keys() == {(f"self-training with {recipe}", 20, 0), (f"self-training with {recipe}", 20, 1)}
     assert all(0 < error < 80 for error in errors.values())
+    other = recipe.rename(tmp_path / "other.toml")
+    other_methods.main([str(folder), "--method", "self-training", "--network", str(other)])
+    assert len(other_methods.done(folder / "other_methods.csv")) == 4, "another network has errors of its own"
     made = other_methods.make("self-training", str(recipe), 3)
     base = made.get_params()["estimator"]
     assert (base.denoising_weights, base.random_state, base.recipe) == (0, 3, str(recipe))

@@ -14,6 +14,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
+from ladder_ebgan import checkpoints
 from ladder_ebgan.checkpoints import checkpoint_step
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.drawing import draw
@@ -23,7 +24,7 @@ from ladder_ebgan.gan.frame import unframed
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.gan.training import train_gan
 from ladder_ebgan.machine import resolve
-from ladder_ebgan.search import batch, gan_summary
+from ladder_ebgan.search import gan_summary
 from ladder_ebgan.search.events import Scored, Stepped
 from ladder_ebgan.search.gan_summary import GANOutcome, variance_shares
 from ladder_ebgan.search.search import SearchRequest, SearchStopped, open_search
@@ -125,8 +126,8 @@ def test_a_kill_at_any_write_loses_and_repeats_nothing(tmp_path: Path, monkeypat
     No step is made twice but the one that the kill came in, no setting is told twice, and the results are those of
     a search that was never killed.
     """
-    monkeypatch.setattr(batch, "CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(batch, "CHECKPOINT_WRITINGS", -1.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_WRITINGS", -1.0)
     through = tmp_path / "through"
     through.mkdir()
     space = gan_search.write_space(tmp_path, ("[4, 5]", "[4]"), ("[3, 2]", "[3]"))
@@ -175,8 +176,8 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 import gan_search, pytest
-from ladder_ebgan.search import batch
-batch.CHECKPOINT_SECONDS = batch.CHECKPOINT_WRITINGS = -1.0
+from ladder_ebgan import checkpoints
+checkpoints.CHECKPOINT_SECONDS = checkpoints.CHECKPOINT_WRITINGS = -1.0
 left, fsync = [int(sys.argv[2])], os.fsync
 def fatal(file):
     left[0] -= 1

@@ -261,12 +261,12 @@ def _install(
     in_workers: dict[str, Any] | None = None,
 ) -> None:
     """Make this process, or the worker processes that it starts, meet their end at a known place."""
-    from ladder_ebgan import group, machine, runs, training, workers
+    from ladder_ebgan import checkpoints, machine, runs, training, workers
 
     if checkpoint_each_step:
-        group.CHECKPOINT_SECONDS = group.CHECKPOINT_WRITINGS = -1.0
+        checkpoints.CHECKPOINT_SECONDS = checkpoints.CHECKPOINT_WRITINGS = -1.0
     if checkpoint_seconds is not None:
-        group.CHECKPOINT_SECONDS = checkpoint_seconds
+        checkpoints.CHECKPOINT_SECONDS = checkpoint_seconds
     if kill_at_fsync is not None:
         countdown, fsync = iter(range(kill_at_fsync - 1, -1, -1)), os.fsync
         vars(os)["fsync"] = lambda file: fsync(file) if next(countdown) else _signal(signal.SIGKILL)

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from ladder_ebgan.combinators import N_PARAMETERS, Combinator
-from ladder_ebgan.kernels.library import Shape, Strided, is_built, load_library
+from ladder_ebgan.kernels.library import Shape, Strided, compiler, is_built, load_library
 
-__all__ = ["denoise", "is_built", "load_library", "noisy_layer", "philox_normal"]
+__all__ = ["compiler", "denoise", "is_built", "load_library", "noisy_layer", "philox_normal"]
 
 _TYPE_NAMES = {torch.float32: "float", torch.bfloat16: "bfloat16"}
 

@@ -4,7 +4,7 @@ recipe, model, data      what it is for; of the data the name
 energy                   "norm", Eq. (13), or "squared error", of EBGAN-LN
 n_held_out, seeds        what it was measured on
 points                   [{step, energies, mean}, ...], energies by seed
-settled                  whether fall_percent, while the number of steps doubles, is below fall_limit_percent either way
+settled                  whether fall_percent, while the number of steps doubles, is less than fall_limit_percent
 settled_energy           {mean, std} of the last point
 margin, search           the proposal, and the margins to search from it on
 recipe_margin            what the recipe has, of a margin that decays what it begins with

@@ -5,14 +5,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ladder_ebgan.checkpoints import checkpoint_bytes, checkpoint_identity, restore
+from ladder_ebgan.checkpoints import Pace, checkpoint_bytes, checkpoint_identity, restore
 from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.search.events import Candidate, Stepped, Trained
 from ladder_ebgan.search.gans import GANStack
 from ladder_ebgan.search.ladders import LadderStack
-
-CHECKPOINT_SECONDS = 60.0  # between checkpoints, or more where writing one takes long:
-CHECKPOINT_WRITINGS = 30.0  # so many times as long
 
 Stack = LadderStack | GANStack
 
@@ -53,7 +50,7 @@ class SettingsBatch:
 
         Whoever takes a `Reported` sends the numbers of the trials that go on.
         """
-        stack, last_checkpoint, pause = self.stack, time.monotonic(), CHECKPOINT_SECONDS
+        stack, pace = self.stack, Pace()
         began = time.monotonic() - stack.state.seconds
         while stack.state.step < stack.n_steps:
             for step in stack.steps():
@@ -70,9 +67,9 @@ class SettingsBatch:
                     if narrowed:
                         stack.keep(kept)
                 stopping = stop_reason() is not None
-                if stopping or narrowed or time.monotonic() - last_checkpoint > pause:
-                    pause = max(CHECKPOINT_SECONDS, CHECKPOINT_WRITINGS * self._save())
-                    last_checkpoint = time.monotonic()
+                if stopping or narrowed or pace.is_due():
+                    with pace.writing():
+                        self._save()
                 if stopping:
                     return
                 if narrowed:
@@ -83,8 +80,5 @@ class SettingsBatch:
         else:
             yield finished
 
-    def _save(self) -> float:
-        """Write the checkpoint, and return the seconds that it took."""
-        began = time.monotonic()
+    def _save(self) -> None:
         write_atomically(self.checkpoint, checkpoint_bytes(self.stack.state, self.identity))
-        return time.monotonic() - began
