@@ -12,14 +12,24 @@
 # scaling    milliseconds a replica-step over the number of replicas
 # search     settings of a ladder of few steps, by validation error; needs Optuna
 #
-# A call stops within TIME_LIMIT seconds, those of its parts that are left included; called again, it goes on where it
-# stopped. Run folders with their checkpoints, and what is measured, stay in WORK; OUT gets small text files only, and
-# OUT.tar.gz beside it holds them all. Needs no installation: the packages are taken from this source tree.
+# A call stops about TIME_LIMIT seconds after its start, up to a minute later where something is compiled just then;
+# called again, it goes on where it stopped. Run folders with their checkpoints, and what is measured, stay in WORK; OUT
+# gets small files only, and OUT.tar.gz beside it holds them all. The project itself needs no installation: it is taken
+# from this source tree. The packages that it depends on (setup.cfg) have to be there.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|precision|table|budgets|scaling|search ...]}")
 shift
+python3 - <<'END' || exit 2
+import importlib.util
+import sys
+
+needed = "torch numpy scipy sklearn click rich pydantic safetensors matplotlib PIL jinja2".split()
+missing = [name for name in needed if importlib.util.find_spec(name) is None]
+if missing:
+    sys.exit(f"benchmarks/gpu.sh: python3 does not find {', '.join(missing)}: install them, or name them in PYTHONPATH")
+END
 work=$(realpath -m "${WORK:-$root/runs/gpu}")
 deadline=$((SECONDS + ${TIME_LIMIT:-540}))
 device=${DEVICE:-cuda}
@@ -38,6 +48,8 @@ cd "$root"
 
 program=(python3 -c 'from ladder_ebgan.cli import main; main()')
 
+SHORTEST=60 # seconds that a part is begun with
+
 # Seconds that are left of this call; at least one, which ends a run with its checkpoint.
 left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
 
@@ -51,7 +63,7 @@ run() { # NAME OPTION...
     for file in run.json results.csv history.csv table.json table.md table.csv table.tex; do
         if [ -e "$work/$name/$file" ]; then cp "$work/$name/$file" "$out/$name/"; fi
     done
-    [ $status -ne 1 ] || status=0 # a seed diverged: the table says so
+    if [ $status -eq 1 ] && [ -s "$out/$name.txt" ]; then status=0; fi # a seed diverged, and the table says so
     return $status
 }
 
@@ -60,23 +72,38 @@ bench() { # PRECISION REPLICAS OPTION...
     local file="$work/bench-$1-$2.json"
     if [ ! -e "$file" ]; then
         timeout "$(left)" "${program[@]}" bench --json --device "$device" --precision "$1" --replicas "$2" \
-            "${overrides[@]}" "${@:3}" >"$file.part" || return
+            "${overrides[@]}" "${@:3}" >"$file.part" 2> >(tee "$out/bench-$1-$2.log" >&2) || return
         mv "$file.part" "$file"
     fi
     cp "$file" "$out/"
 }
 
-part_tests() { timeout "$(left)" python3 -m pytest -q -m gpu -p no:cacheprovider tests 2>&1 | tee "$out/tests.txt"; }
+# At first those that compile nothing. A file that needs a package which is not there (pytest's plugins, Optuna) is left out.
+part_tests() {
+    local files marks status=0
+    files=$(grep -lE 'mark\.gpu|ON_GPU' tests/test_*.py)
+    for marks in "gpu and not slow" "gpu and slow"; do
+        # shellcheck disable=SC2086  # one word a file
+        timeout "$(left)" python3 -m pytest -v -m "$marks" -p no:cacheprovider -o filterwarnings=default \
+            --continue-on-collection-errors $files 2>&1 | tee "$out/tests-${marks// /-}.txt" || status=$?
+    done
+    return $status
+}
 
 part_bench() {
-    for name in float32 tf32 bfloat16; do
-        for replicas in 1 15 45; do bench "$name" "$replicas" || return; done
+    for each in {float32,tf32,bfloat16}" "15 {bfloat16,tf32,float32}" "45 {float32,tf32,bfloat16}" "1; do
+        # shellcheck disable=SC2086  # two words
+        bench $each || return
     done
 }
 
 part_precision() {
+    local compiled=() # its many groups share what is compiled
+    [ "$device" = cpu ] || compiled=(--compile)
     for name in float32 tf32 bfloat16; do
-        run "demo-$name" --recipe demo --labels 100 --seeds "$comparison_seeds" --precision "$name" || return
+        run "demo-$name" --recipe demo --labels 100 --seeds "$comparison_seeds" --precision "$name" \
+            "${compiled[@]}" || return
+        rm -rf "$work/demo-$name/models" # which nobody reads: 35 MB each
     done
     for name in tf32 bfloat16; do
         python3 benchmarks/precision.py "$work/demo-float32" "$work/demo-$name" >"$work/precision-$name.md" || return
@@ -122,6 +149,10 @@ part_search() {
 failed=()
 for part in "$@"; do
     started=$SECONDS
+    if ((deadline - SECONDS < SHORTEST)); then # too little to begin, build and record something
+        failed+=("$part (75)")
+        continue
+    fi
     echo "== $part"
     "part_$part" || failed+=("$part ($?)")
     echo "== $part: $((SECONDS - started)) s"

@@ -65,7 +65,9 @@ def ladder_costs(
         denoising = energy_weight(ladder) * energy
     if ladder.needs_clean_pass:
         clean = ladder.encode(unlabeled)
-        for layer in z_hat.keys() - {0}:
+        for layer in range(1, len(ladder.sizes)):
+            if layer not in z_hat:
+                continue
             normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
             denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
     total = classification_weight * classification + denoising
