@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ladder_ebgan.report.phrases import duration
 from ladder_ebgan.search.events import Finished, Reported, Scored, Stepped
-from ladder_ebgan.search.gan_summary import best_first, gan_outcome
+from ladder_ebgan.search.gan_summary import GANOutcome, best_first, gan_outcome
 from ladder_ebgan.search.outcomes import outcome_of, ranked
 from ladder_ebgan.search.search import Search, SearchEvent
 from ladder_ebgan.search.space import Space
@@ -33,7 +33,8 @@ class SearchDisplay:
     def __init__(self, console: "Console", search: Search, quiet: bool) -> None:
         self.console, self.search, self.quiet = console, search, quiet
         self.begun: dict[int, tuple[BatchBegun, float]] = {}
-        self.last_line = time.monotonic()
+        self.started = self.last_line = time.monotonic()
+        self.n_known_at_start = self._n_known()
         self.bars: Progress | None = None
         self.tasks: dict[int, TaskID] = {}
         if not quiet:
@@ -119,18 +120,27 @@ class SearchDisplay:
             )
 
     def _score(self, scored: Scored) -> None:
-        outcomes = [gan_outcome(trial) for trial in self.search.study.wanted]
         for number, scores in scored.scores.items():
             step = scored.diverged.get(number)
             said = f"diverged at step {step}" if step is not None else f"I' {scores[OBJECTIVE]:.3f}"
             self._say(f"setting {number}: {said}")
-        n_known, best = sum(each.status != "unfinished" for each in outcomes), best_first(outcomes)
-        so_far = f"{n_known} settings known of {self.search.study.n_wanted}"
+        n_known, n_wanted = self._n_known(), self.search.study.n_wanted
+        so_far = f"{n_known} settings known of {n_wanted}"
+        if self.n_known_at_start < n_known < n_wanted:
+            each = (time.monotonic() - self.started) / (n_known - self.n_known_at_start)
+            so_far += f", about {duration(each * (n_wanted - n_known))} left"
+        best = best_first(self._outcomes())
         if best:
             so_far += (
                 f"; best so far: setting {best[0].trial} with {best[0].score:.3f}: {' '.join(best[0].settings)}"
             )
         self._say(so_far)
+
+    def _outcomes(self) -> list[GANOutcome]:
+        return [gan_outcome(trial) for trial in self.search.study.wanted]
+
+    def _n_known(self) -> int:
+        return sum(trial.state.is_finished() for trial in self.search.study.wanted)
 
 
 def _bars(console: "Console") -> "Progress":
