@@ -41,7 +41,7 @@ def draw_gan_search(summary: GANSummary) -> None:
         if each.score is not None:
             points[each.status].append((each.parameters, each.score))
     figure, first = _over_parameters("Modified inception score over the parameters", summary, points)
-    figure.supylabel("I'", fontsize=10)
+    figure.supylabel("modified inception score I'", fontsize=10)
     if not any(points.values()):
         say_nothing_yet(first)
     save(figure, summary.search.folder / "figures" / PARAMETERS_FIGURE)
