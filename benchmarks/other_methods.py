@@ -70,9 +70,9 @@ def done(path: Path) -> dict[tuple[str, int, int], float]:
 def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
     """Train a method on each subset that it has not been trained on, and print its errors beside the run's."""
     path = folder / "other_methods.csv"
-    name = method if network is None else f"{method} with {network}"
+    row_name = method if network is None else f"{method} with {network}"
     for subset in subsets(folder):
-        known = done(path).get((name, subset.labels, subset.seed))
+        known = done(path).get((row_name, subset.labels, subset.seed))
         if known is None:
             targets = np.full(len(data.train_labels), -1)
             targets[subset.indices] = data.train_labels[subset.indices]
@@ -82,11 +82,11 @@ def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
             with np.errstate(invalid="ignore"):  # where no label reaches: the first class
                 predicted = fitted.predict(data.test_images)
             known = 100 * float(np.mean(predicted != data.test_labels))
-            fitted_on = {"method": name, "labels": subset.labels, "seed": subset.seed}
+            fitted_on = {"method": row_name, "labels": subset.labels, "seed": subset.seed}
             add_row(path, {**fitted_on, "test_error_percent": f"{known:.4f}", "seconds": f"{seconds:.1f}"})
         shown = {name: "diverged" if error is None else f"{error:.2f} %" for name, error in subset.errors.items()}
         ours = ", ".join(f"{name} {error}" for name, error in shown.items())
-        print(f"{subset.labels} labels, seed {subset.seed}: {name} {known:.2f} %, {ours}", flush=True)
+        print(f"{subset.labels} labels, seed {subset.seed}: {row_name} {known:.2f} %, {ours}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -65,9 +65,7 @@ def ladder_costs(
         denoising = energy_weight(ladder) * energy
     if ladder.needs_clean_pass:
         clean = ladder.encode(unlabeled)
-        for layer in range(1, len(ladder.sizes)):
-            if layer not in z_hat:
-                continue
+        for layer in range(max(1, ladder.lowest_decoded), len(ladder.sizes)):
             normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
             denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
     total = classification_weight * classification + denoising

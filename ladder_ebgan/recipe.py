@@ -317,11 +317,10 @@ def identity_of_model(identity: dict[str, Any], model: str) -> dict[str, Any]:
 
 def recipe_of_model(tables: dict[str, Any], model: str) -> dict[str, Any]:
     """Return the tables of a recipe without what other models than this one are trained by."""
-    variants = {name: each for name, each in tables.get("variants", {}).items() if name == model}
-    section = section_name(variants[model]["of"] if variants else model)
-    others = {"ladder", "ebgan-ladder", "variants"} - {section}
-    rest = {key: value for key, value in tables.items() if key not in others}
-    return rest | ({"variants": variants} if variants else {})
+    kept = identity_of_model(tables, model)
+    variant = kept.get("variants", {}).get(model)
+    section = section_name(model if variant is None else variant["of"])
+    return {key: value for key, value in kept.items() if key not in {"ladder", "ebgan-ladder"} - {section}}
 
 
 def recipe_toml(tables: dict[str, Any], section: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ladder_ebgan.report.phrases import duration
 from ladder_ebgan.search.events import Finished, Reported, Scored, Stepped
-from ladder_ebgan.search.gan_summary import GANOutcome, best_first, gan_outcome
+from ladder_ebgan.search.gan_summary import best_first, gan_outcome
 from ladder_ebgan.search.outcomes import outcome_of, ranked
 from ladder_ebgan.search.search import Search, SearchEvent
 from ladder_ebgan.search.space import Space
@@ -129,15 +129,12 @@ class SearchDisplay:
         if self.n_known_at_start < n_known < n_wanted:
             each = (time.monotonic() - self.started) / (n_known - self.n_known_at_start)
             so_far += f", about {duration(each * (n_wanted - n_known))} left"
-        best = best_first(self._outcomes())
+        best = best_first(gan_outcome(trial) for trial in self.search.study.wanted)
         if best:
             so_far += (
                 f"; best so far: setting {best[0].trial} with {best[0].score:.3f}: {' '.join(best[0].settings)}"
             )
         self._say(so_far)
-
-    def _outcomes(self) -> list[GANOutcome]:
-        return [gan_outcome(trial) for trial in self.search.study.wanted]
 
     def _n_known(self) -> int:
         return sum(trial.state.is_finished() for trial in self.search.study.wanted)
