@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -287,13 +288,38 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]:
     """Return the tables of a recipe by name or path, with overrides applied, before they are checked."""
+    tables = _with_base(name_or_path)
+    apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
+    return tables
+
+
+def _with_base(name_or_path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the tables of a recipe over those of its `base`; `above` are the recipes that lead to it."""
     text = recipe_text(name_or_path)
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
-    apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
-    return tables
+    if "base" not in tables:
+        return tables
+    base = tables.pop("base")
+    if not isinstance(base, str):
+        raise UsageError(f"base of the recipe {name_or_path} must be the name or the file of a recipe, in quotes")
+    if base.endswith(".toml"):  # as seen from the file that names it
+        base = str((Path(name_or_path).parent / base).resolve())
+    above = (*above, name_or_path)
+    if base in above:
+        raise UsageError(f"the recipe {name_or_path} has the base {base}, which has it as a base in turn")
+    return _merged(_with_base(base, above), tables)
+
+
+def _merged(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return nested tables of which `over` has the last word; lists are replaced as a whole."""
+    tables = {
+        key: _merged(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return below | tables
 
 
 def parse_recipe(tables: dict[str, Any], source: str) -> Recipe:

@@ -20,7 +20,15 @@ from ladder_ebgan.any_recipe import load_any_recipe, parse_any_recipe
 from ladder_ebgan.batches import BatchStream
 from ladder_ebgan.costs import Functions
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import EBGANLadderSettings, Recipe, load_recipe, parse_recipe, recipe_toml
+from ladder_ebgan.recipe import (
+    EBGANLadderSettings,
+    Recipe,
+    identity_of_model,
+    load_recipe,
+    parse_recipe,
+    recipe_tables,
+    recipe_toml,
+)
 from ladder_ebgan.recipe_files import recipe_names, recipe_summary, recipe_text
 from ladder_ebgan.training import initial_state, train
 
@@ -29,7 +37,7 @@ ALL_MODELS = [(name, model) for name in OF_CLASSIFIERS for model in load_recipe(
 
 
 def tables(name: str = "table2") -> dict[str, Any]:
-    return tomllib.loads(recipe_text(name))
+    return recipe_tables(name, ())
 
 
 def message_of(*overrides: str, recipe: str = "table2") -> str:
@@ -76,6 +84,8 @@ def tiny(name: str) -> Recipe:
         adversarial["adversarial_steps"] = 2
         adversarial["margin"]["steps"] = list(range(len(adversarial["margin"]["steps"])))
         adversarial["generator"] |= {"hidden_sizes": [5], "latent_size": 3}
+    for variant in small.get("variants", {}).values():
+        variant["set"] = [change for change in variant["set"] if not change.startswith("adversarial_steps=")]
     return parse_recipe(small, name)
 
 
@@ -87,12 +97,13 @@ def test_every_model_of_every_recipe_trains(name: str, model: str) -> None:
     before = [parameter.clone() for parameter in state.ladder.parameters()]
     images = torch.from_numpy(np.random.default_rng(0).random((30, 9), dtype=np.float32))
     labels = torch.arange(30) % 3
-    latent_size = settings.generator.latent_size if isinstance(settings, EBGANLadderSettings) else None
+    is_adversarial = isinstance(settings, EBGANLadderSettings)
+    latent_size = settings.generator.sizes(9)[0] if isinstance(settings, EBGANLadderSettings) else None
     subsets = [np.arange(6), np.arange(9)]
     batches = BatchStream(images, labels, subsets, seeds, 4, state.ladder.n_units, latent_size)
     progress = list(train(state, batches, settings, Functions()))
     assert [p.step for p in progress] == [1, 2, 3, 4]
-    assert [p.margin is not None for p in progress] == [model == "ebgan-ladder"] * 2 + [False] * 2
+    assert [p.margin is not None for p in progress] == [is_adversarial] * 2 + [False] * 2
     assert all(p.costs.ladder.total.isfinite().all() for p in progress)
     assert state.diverged_step.tolist() == [-1, -1]
     after = list(state.ladder.parameters())
@@ -347,6 +358,39 @@ def test_a_recipe_of_ones_own_is_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(recipe_text("demo"), encoding="utf-8")
     assert load_recipe(str(path)) == load_recipe("demo")
+
+
+def test_a_recipe_says_what_differs_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "below.toml").write_text('base = "fast"\n[ladder]\nn_steps = 20000\n')
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "below.toml"\n[ladder]\nlearning_rate = 0.5\n[variants.plain]\nof = "ladder"\n')
+    mine = load_recipe(str(path), ["ladder.classification_weight=9"])
+    changes = ["ladder.n_steps=20000", "ladder.learning_rate=0.5", "ladder.classification_weight=9"]
+    assert mine.model_dump(exclude={"variants"}) == load_recipe("fast", changes).model_dump()
+    assert mine.variants.keys() == {"plain"}
+
+
+@pytest.mark.parametrize("name", ["fast-ablations", "fast-spread"])
+def test_a_folder_of_fast_goes_on_with_recipes_of_its_variants(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.variants
+    assert identity_of_model(recipe.identity(), "ladder") == load_recipe("fast").identity()
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ('"mine.toml"', "the recipe {path} has the base {path}, which has it as a base in turn"),
+        ('"fats"', "unknown recipe 'fats' (did you mean 'fast'?): the recipes are demo, fast, "),
+        ('"other.toml"', "cannot read the recipe {other}: No such file or directory"),
+        ("1", "base of the recipe {path} must be the name or the file of a recipe, in quotes"),
+    ],
+)
+def test_a_base_that_is_none_is_refused(tmp_path: Path, base: str, expected: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"base = {base}\n")
+    message = message_of(recipe=str(path))
+    assert message.startswith(expected.format(path=path, other=tmp_path / "other.toml"))
 
 
 leaves = st.one_of(
