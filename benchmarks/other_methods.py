@@ -8,14 +8,16 @@ label-spreading  scikit-learn's LabelSpreading with nearest neighbours.
 self-training    scikit-learn's SelfTrainingClassifier around the network of RECIPE without denoising costs: it
                  trains anew with the labels that it is sure of, up to five times.
 
-RUN_FOLDER gets other_methods.csv, a row as each is done; what it has is not trained again.
+RUN_FOLDER, whose run.json and results.csv are read, gets other_methods.csv, a row as each is done; what it has is
+not trained again. At the end each of the run's models is compared with the method, seed by seed.
 """
 
 import argparse
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ladder_ebgan_benchmarks.rows import add_row, read_rows
@@ -24,8 +26,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from ladder_ebgan import LadderClassifier
-from ladder_ebgan.data import load_dataset
-from ladder_ebgan.runs import RunFolder, read_record, replica_name
+from ladder_ebgan.data import Dataset, load_dataset
+from ladder_ebgan.data.subsets import subset_order
+from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.report.lines import plus_minus
+from ladder_ebgan.runs import RunFolder, read_record
+from ladder_ebgan.statistics import compare_paired, mean, standard_deviation
 
 SURE = 0.99  # probability from which a prediction becomes a label
 ROUNDS = 5
@@ -40,15 +46,18 @@ class Subset(NamedTuple):
     errors: dict[str, float | None]
 
 
-def subsets(path: Path) -> Iterator[Subset]:
-    """Yield those of a run folder, smallest first; the models of a seed have the same."""
-    results = RunFolder(path, read_record(path)).results()
+def subsets(path: Path, data: Dataset) -> Iterator[Subset]:
+    """Yield those of a run folder, smallest first; the models of a seed have the same, but for crossed designs."""
+    record = read_record(path)
+    recipe = Recipe.model_validate({**record["identity"]["recipe"], "labels": [1], "n_seeds": 1})
+    results = [
+        result
+        for result in RunFolder(path, record).results()
+        if recipe.settings(result.model).labeled_subset_seed is None
+    ]
     for labels, seed in sorted({(result.labels, result.seed) for result in results}):
-        replicas = [result for result in results if (result.labels, result.seed) == (labels, seed)]
-        name = replica_name(replicas[0].model, labels, seed)
-        with np.load(path / "predictions" / f"{name}.npz", allow_pickle=False) as arrays:
-            indices = arrays["labeled_indices"]
-        yield Subset(labels, seed, indices, {result.model: result.test_error_percent for result in replicas})
+        errors = {r.model: r.test_error_percent for r in results if (r.labels, r.seed) == (labels, seed)}
+        yield Subset(labels, seed, subset_order(data, seed)[:labels], errors)
 
 
 def make(method: str, network: str | None, seed: int) -> ClassifierMixin:
@@ -67,11 +76,12 @@ def done(path: Path) -> dict[tuple[str, int, int], float]:
     }
 
 
-def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
-    """Train a method on each subset that it has not been trained on, and print its errors beside the run's."""
+def measure(folder: Path, method: str, network: str | None, data: Dataset) -> None:
+    """Train a method on each subset that it has not been trained on; print its errors, and compare the run's."""
     path = folder / "other_methods.csv"
     row_name = method if network is None else f"{method} with {network}"
-    for subset in subsets(folder):
+    pairs: dict[tuple[int, str], list[tuple[float, float]]] = defaultdict(list)  # by labels and model: both errors
+    for subset in subsets(folder, data):
         known = done(path).get((row_name, subset.labels, subset.seed))
         if known is None:
             targets = np.full(len(data.train_labels), -1)
@@ -84,9 +94,22 @@ def measure(folder: Path, method: str, network: str | None, data: Any) -> None:
             known = 100 * float(np.mean(predicted != data.test_labels))
             fitted_on = {"method": row_name, "labels": subset.labels, "seed": subset.seed}
             add_row(path, {**fitted_on, "test_error_percent": f"{known:.4f}", "seconds": f"{seconds:.1f}"})
-        shown = {name: "diverged" if error is None else f"{error:.2f} %" for name, error in subset.errors.items()}
-        ours = ", ".join(f"{name} {error}" for name, error in shown.items())
-        print(f"{subset.labels} labels, seed {subset.seed}: {row_name} {known:.2f} %, {ours}", flush=True)
+        print(f"{subset.labels} labels, seed {subset.seed}: {row_name} {known:.2f} %", flush=True)
+        for model, error in subset.errors.items():
+            if error is not None:
+                pairs[subset.labels, model].append((known, error))
+    for (labels, model), errors in pairs.items():
+        print(f"{labels} labels: {row_name} {compared(model, errors)}")
+
+
+def compared(model: str, errors: Sequence[tuple[float, float]]) -> str:
+    """Return in words how a model's errors compare with a method's, given in pairs, the method's first."""
+    theirs, ours = zip(*errors, strict=True)
+    found = compare_paired(theirs, ours)
+    interval = "" if found.ci95 is None else f" (95 % interval {found.ci95[0]:+.2f} to {found.ci95[1]:+.2f})"
+    seeds = f"{found.n} seed" + "s" * (found.n > 1)
+    means = [f"{plus_minus(mean(each), standard_deviation(each))} %" for each in (theirs, ours)]
+    return f"{means[0]}, {model} {means[1]}, difference {found.mean_difference:+.2f}{interval}, {seeds}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
