@@ -121,6 +121,28 @@ def t_interval(errors: Sequence[float], level: float = 0.95, overlap: float = 0.
     return centre - half_width, centre + half_width
 
 
+def welch_interval(
+    first: tuple[float, float, int], second: tuple[float, float, int], level: float = 0.95
+) -> tuple[float, float]:
+    """Return Welch's confidence interval of the difference of two means, first minus second.
+
+    `difference ± t sqrt(a + b)`, where `a` and `b` are the squared standard errors `s^2 / n` and `t` is the
+    quantile of Student's distribution with `(a + b)^2 / (a^2 / (n_a - 1) + b^2 / (n_b - 1))` degrees of freedom
+    (Welch 1947).
+
+    Args:
+        first, second: mean, sample standard deviation and number of independent values, two at least. One of the
+            deviations must be above 0.
+        level: of confidence.
+    """
+    from scipy.special import stdtrit
+
+    difference, (a, b) = first[0] - second[0], (std**2 / n for _, std, n in (first, second))
+    freedom = (a + b) ** 2 / (a**2 / (first[2] - 1) + b**2 / (second[2] - 1))
+    half_width = float(stdtrit(freedom, (1 + level) / 2)) * (a + b) ** 0.5
+    return difference - half_width, difference + half_width
+
+
 def _standard_error(values: NDArray[np.float64], overlap: float) -> float:
     """Return the standard error of a mean, `s / sqrt(n)`, or `s sqrt(1 / n + overlap)`."""
     deviation, n = float(np.std(values, ddof=1)), len(values)

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -23,7 +24,7 @@ from ladder_ebgan.report.outputs import table_of
 from ladder_ebgan.report.page import PAPERS, moment, output, report_page, trainings, verdict
 from ladder_ebgan.report.page_figures import KINDS, PageFigure, page_figures
 from ladder_ebgan.report.table import Comparison
-from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
+from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, paper_lines
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import RunFolder, open_run_folder, read_record
 from ladder_ebgan.statistics import compare_paired
@@ -167,6 +168,14 @@ def test_reported_rows_link_to_their_papers(run: Path) -> None:
     assert {entry.source for entry in table_of([run]).reported} == set(PAPERS)
     assert set(page.attributes("a", "href")) >= set(PAPERS.values())
     assert "Reported in papers" in page.of["th"]
+
+
+def test_the_page_says_how_we_stand_beside_the_paper(tmp_path: Path) -> None:
+    results = Path(__file__).parent.parent / "docs" / "results"
+    folder = shutil.copytree(results / "fast-cpu", tmp_path / "fast")
+    text, lines = page_of(folder).text(), paper_lines(table_of([folder]))
+    assert lines
+    assert all(line in text for line in lines)
 
 
 @pytest.mark.parametrize(

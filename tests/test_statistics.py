@@ -20,6 +20,7 @@ from ladder_ebgan.statistics import (
     sampling_error,
     standard_deviation,
     t_interval,
+    welch_interval,
 )
 
 
@@ -75,6 +76,14 @@ def test_t_interval_by_hand() -> None:
     0.95 / sqrt(0.04875) = 4.302653; half width 4.302653 / sqrt(3) = 2.484138.
     """
     assert t_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+
+
+def test_welch_interval_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 0.1, 7), rng.normal(1.2, 0.4, 15)
+    expected = scipy.stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.9)
+    (m, s), (m2, s2) = ((float(x.mean()), float(x.std(ddof=1))) for x in (first, second))
+    assert welch_interval((m, s, 7), (m2, s2, 15), 0.9) == pytest.approx((expected.low, expected.high))
 
 
 def test_t_interval_widens_with_its_level() -> None:

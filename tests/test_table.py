@@ -5,7 +5,7 @@ import pytest
 from table_results import result, results, two_models
 
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.report.table import Divergence, Table, build_table, model_order
+from ladder_ebgan.report.table import BOTTOM, Divergence, Table, build_table, model_order
 
 
 def test_rows_by_hand() -> None:
@@ -172,6 +172,19 @@ def test_the_sampling_error_is_that_of_the_mean() -> None:
     assert (table.n_test, table.recipes) == (900, ("demo",))
     assert [row.sampling_error for row in table.rows] == pytest.approx([0.791623, 0.653197], abs=1e-6)
     assert [row.sampling_error for row in build_table(two_models(), "digits").rows] == [None, None]
+
+
+def test_rows_stand_beside_the_papers_own_from_three_seeds_on() -> None:
+    """1.36 ± 0.21 over 15 and 2 ± 1 over 3: 2.0354 degrees of freedom, t 4.2317, a standard error of 0.57989."""
+    rows = results({"ladder": [1.0, 2.0, 3.0], "ebgan-ladder": [1.0, 2.0], "ladder-matched": [1.0, 2.0, 3.0]}, 100)
+    rows += results({"ladder": [1.0, 2.0, 3.0]}, 50) + results({"ebgan-ladder": [0.89, 0.89, 0.89]}, 1000)
+    first, second = build_table(rows, "mnist", recipes=["mine"]).beside_paper
+    assert (first.labels, first.model, first.reported, first.n_seeds) == (100, "ladder", BOTTOM, (3, 15))
+    assert first.difference == pytest.approx(0.64)
+    assert first.ci95 == pytest.approx((0.64 - 2.45393, 0.64 + 2.45393), abs=1e-4)
+    assert (second.labels, second.model, second.reported) == (1000, "ebgan-ladder", "EBGAN-LN")
+    assert second.ci95 == pytest.approx((-0.02215, 0.02215), abs=1e-5)  # 0.04 / sqrt(15) * 2.14479
+    assert build_table(rows, "digits").beside_paper == ()
 
 
 def test_importing_loads_no_rich() -> None:

@@ -37,6 +37,8 @@ def test_json_has_the_promised_shape() -> None:
     assert comparison["ci95"] == pytest.approx([-4.484138, 0.484138], abs=1e-6)
     assert comparison["p_wilcoxon"] is None
     assert len(content["reported"]) == 10
+    beside, _ = content["beside_paper"]
+    assert (beside["model"], beside["reported"], beside["n_seeds"]) == ("ladder", "LN bottom-layer-cost", [3, 15])
     assert content["notes"] == []
     assert (content["n_test"], content["recipes"]) == (None, [])
     assert ladder["sampling_error"] is None
@@ -54,6 +56,18 @@ def test_json_says_what_the_errors_are_of_and_which_seeds_failed() -> None:
     assert content["notes"] == [
         "100 labels: 2 of 3 seeds of ladder diverged and are left out (seed 1 at step 70, seed 2)"
     ]
+
+
+@pytest.mark.parametrize("write", [table_text, table_markdown])
+def test_people_read_how_we_stand_beside_the_paper(write: Callable[[Table], str]) -> None:
+    rows = results({"ladder": [1.0, 2.0, 3.0]}, 100)
+    text = write(build_table(rows, "mnist"))
+    assert (
+        "100 labels: ladder beside LN bottom-layer-cost of Zhao et al. 2017: difference +0.64 points "
+        "[95 % interval -1.81, +3.09] (3 seeds and 15, not paired)"
+    ) in text
+    assert "Intervals beside Zhao et al. 2017 take their ± for a standard deviation over seeds" in text
+    assert "Zhao" not in write(build_table(rows, "digits"))
 
 
 def test_csv_has_one_row_per_model_and_labels() -> None:

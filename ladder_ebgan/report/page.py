@@ -21,7 +21,7 @@ from ladder_ebgan.report.gan_table import GANTable, comparison_line, gan_cells, 
 from ladder_ebgan.report.outputs import table_of, trained_section, variants_of
 from ladder_ebgan.report.page_figures import page_figures
 from ladder_ebgan.report.table import MISSING, Comparison, Table, model_order
-from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes
+from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, paper_lines
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import Replica, RunFolder, read_record
 from ladder_ebgan.statistics import ALPHA
@@ -119,6 +119,7 @@ def classifier_contents(table: Table) -> dict[str, Any]:
             for comparison, line in zip(table.comparisons, comparison_lines(table), strict=True)
         ],
         "corrected": any(comparison.p_paired_t_holm is not None for comparison in table.comparisons),
+        "beside_paper": paper_lines(table),
         "footnotes": footnotes(table),
         "n_test": table.n_test,
         "outcome": "Test error in %",

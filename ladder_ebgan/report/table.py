@@ -6,7 +6,7 @@ replicas have no error: they are left out, counted, and named in a note.
 Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", ICLR 2017, arXiv 1609.03126, section 4.2.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import (
+    MIN_FOR_INTERVAL,
     PairedComparison,
     compare_paired,
     held_out_size,
@@ -21,6 +22,7 @@ from ladder_ebgan.statistics import (
     mean,
     sampling_error,
     standard_deviation,
+    welch_interval,
 )
 
 MODELS = (
@@ -88,6 +90,19 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class BesidePaper:
+    """A model of ours beside the row of Zhao et al. 2017 that it is to reproduce, over other labelled images."""
+
+    labels: int
+    model: str
+    reported: str  # their name of it
+    n_seeds: tuple[int, int]  # ours, theirs
+    difference: float  # ours minus theirs, percentage points
+    ci95: tuple[float, float]  # Welch's, if their ± is a standard deviation over seeds, which they do not say
+    recipe: str = ""  # ours, as in `Row`
+
+
+@dataclass(frozen=True)
 class Table:
     """All that is known of one data set; `notes` says what the numbers leave out."""
 
@@ -99,6 +114,7 @@ class Table:
     reported: tuple[Reported, ...]
     notes: tuple[str, ...]
     examples: str = "images"  # what is classified
+    beside_paper: tuple[BesidePaper, ...] = ()  # rows of three seeds or more, in their order
 
 
 BOTTOM = "LN bottom-layer-cost"
@@ -114,6 +130,7 @@ REPORTED_ON_MNIST = (  # Table 2 of the paper
     Reported("EBGAN-LN", "Zhao et al. 2017", 200, 15, 0.99, 0.12),
     Reported("EBGAN-LN", "Zhao et al. 2017", 1000, 15, 0.89, 0.04),
 )
+PAPER = {"ladder": BOTTOM, "ebgan-ladder": "EBGAN-LN"}  # what Zhao et al. 2017 call our models
 
 
 def model_order(models: Iterable[str], variants: Iterable[str] = ()) -> list[str]:
@@ -175,7 +192,8 @@ def build_table(
         notes.append("no results yet")
     reported = REPORTED_ON_MNIST if dataset_name == "mnist" else ()
     return Table(
-        dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes), examples
+        *(dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes), examples),
+        beside_paper=tuple(_beside_paper(rows, reported)),
     )
 
 
@@ -186,6 +204,7 @@ def join_tables(tables: Sequence[Table]) -> Table:
         recipes=tuple(recipe for table in tables for recipe in table.recipes),
         rows=tuple(row for table in tables for row in table.rows),
         comparisons=tuple(comparison for table in tables for comparison in table.comparisons),
+        beside_paper=tuple(each for table in tables for each in table.beside_paper),
         notes=tuple(f"{', '.join(table.recipes)}: {note}" for table in tables for note in table.notes),
     )
 
@@ -256,6 +275,18 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
     overlap = (model.n_test or 0) / model.labels
     paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared], overlap)
     return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe)
+
+
+def _beside_paper(rows: Sequence[Row], reported: Sequence[Reported]) -> Iterator[BesidePaper]:
+    """Yield how rows of ours differ from those of Zhao et al. 2017."""
+    theirs = {(each.model, each.labels): each for each in reported if each.source == "Zhao et al. 2017"}
+    for row in rows:
+        their = theirs.get((PAPER.get(row.model, ""), row.labels))
+        if their is None or row.mean is None or row.std is None or row.n_seeds < MIN_FOR_INTERVAL:
+            continue
+        interval = welch_interval((row.mean, row.std, row.n_seeds), (their.mean, their.plus_minus, their.n_seeds))
+        n_seeds, difference = (row.n_seeds, their.n_seeds), row.mean - their.mean
+        yield BesidePaper(row.labels, row.model, their.model, n_seeds, difference, interval, row.recipe)
 
 
 def _corrected(of_variants: Sequence[Comparison]) -> list[Comparison]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ladder_ebgan.report.lines import text_console
 from ladder_ebgan.report.table import Comparison, Table, named_seeds
-from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, title
+from ladder_ebgan.report.table_layout import cell_grid, comparison_lines, footnotes, paper_lines, title
 
 VARIANT_COLUMNS = [  # of a CSV file, behind those that all models have
     *("baseline", "n_pairs", "mean_difference", "ci95_low", "ci95_high", "relative_improvement_percent"),
@@ -37,7 +37,7 @@ def table_text(table: Table, *, color: bool = False) -> str:
     with console.capture() as capture:
         console.print(Text(title(table), style="bold"))
         console.print(grid)
-        for line in comparison_lines(table):
+        for line in [*comparison_lines(table), *paper_lines(table)]:
             console.print(Text(line), soft_wrap=True)
         for line in [*table.notes, *footnotes(table)]:
             console.print(Text(line, style="dim"), soft_wrap=True)
@@ -51,7 +51,7 @@ def table_markdown(table: Table) -> str:
     alignment = [":--", ":--", *("--:" for _ in budgets)]
     lines = [title(table), ""]
     lines += [f"| {' | '.join(cells)} |" for cells in [header, alignment, *reported, *ours]]
-    lines += ["", *(f"- {line}" for line in [*comparison_lines(table), *table.notes])]
+    lines += ["", *(f"- {line}" for line in [*comparison_lines(table), *paper_lines(table), *table.notes])]
     for line in footnotes(table):
         lines += ["", line]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
@@ -101,6 +101,7 @@ def table_json(table: Table) -> str:
             {key: value for key, value in asdict(row).items() if key != "n_test" or value} for row in table.rows
         ],
         "comparisons": comparisons,
+        "beside_paper": [asdict(each) for each in table.beside_paper],
         "reported": [asdict(reported) for reported in table.reported],
         "notes": table.notes,
     }

@@ -7,6 +7,11 @@ from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
+BESIDE_PAPER = (
+    "Intervals beside Zhao et al. 2017 take their ± for a standard deviation over seeds, which they do not say; "
+    "their labelled images are others."
+)
+
 
 def title(table: Table) -> str:
     """Return what the table is of."""
@@ -86,6 +91,16 @@ def _comparison_line(comparison: Comparison, model: str, held_out: bool) -> str:
     )
 
 
+def paper_lines(table: Table) -> list[str]:
+    """Return in a sentence how each row differs from the one of the paper that it is to reproduce."""
+    return [
+        f"{each.labels} labels: {shown_name(table, each.model, each.recipe)} beside {each.reported} of "
+        f"Zhao et al. 2017: difference {each.difference:+z.2f} points [95 % interval {_interval(each.ci95)[1:]} "
+        f"({_seeds(each.n_seeds[0])} and {each.n_seeds[1]}, not paired)"
+        for each in table.beside_paper
+    ]
+
+
 def _interval(ends: tuple[float, float]) -> str:
     return f"[{ends[0]:+z.2f}, {ends[1]:+z.2f}]"
 
@@ -111,6 +126,7 @@ def footnotes(table: Table) -> list[str]:
     return [
         f"Error rates in % of the test {where}; ± is the standard deviation over seeds{reported}; "
         "the number of seeds is in brackets.",
+        *([BESIDE_PAPER] if table.beside_paper else []),
         *sampling_lines(table),
     ]
 
