@@ -346,7 +346,7 @@ def recipe_of_model(tables: dict[str, Any], model: str) -> dict[str, Any]:
     kept = identity_of_model(tables, model)
     variant = kept.get("variants", {}).get(model)
     section = section_name(model if variant is None else variant["of"])
-    return {key: value for key, value in kept.items() if key not in {"ladder", "ebgan-ladder"} - {section}}
+    return {key: value for key, value in kept.items() if key not in {*MODELS, *GAN_MODELS} - {section}}
 
 
 def recipe_toml(tables: dict[str, Any], section: str = "") -> str:

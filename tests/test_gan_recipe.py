@@ -6,7 +6,7 @@ import pytest
 from ladder_ebgan.any_recipe import load_any_recipe, parse_any_recipe
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.gan.recipe import EBGANSettings, GANRecipe
-from ladder_ebgan.recipe import load_recipe
+from ladder_ebgan.recipe import load_recipe, recipe_of_model
 from ladder_ebgan.recipe_files import recipe_text
 
 FIGURES = ["figure4-gan", "figure4-ebgan", "figure4-ebgan-pt", "figure9"]
@@ -129,3 +129,4 @@ def test_both_kinds_of_gans_may_share_a_recipe() -> None:
     recipe = parse_any_recipe(tables, "both")
     assert recipe.models == recipe.compared == ["gan", "ebgan"]
     assert recipe.identity().keys() == {"training", "gan", "ebgan"}
+    assert recipe_of_model(recipe.identity(), "ebgan").keys() == {"training", "ebgan"}

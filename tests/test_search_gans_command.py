@@ -85,7 +85,11 @@ def test_the_best_setting_is_a_recipe(finished: tuple[Path, tiny.Outcome]) -> No
     recipe = load_any_recipe(str(folder / "best.toml"))
     space = json.loads((folder / "search.json").read_text())["space"]
     assert recipe == load_any_recipe("figure4-gan", [*space["set"], *best["settings"]])
-    assert f"with seed {best['seed']}, best of 16 settings" in (folder / "best.toml").read_text()
+    lines = (folder / "best.toml").read_text().splitlines()
+    assert any(f"with seed {best['seed']}, best of 16 settings" in line for line in lines)
+    (command,) = [line for line in lines if "ladder-ebgan run" in line]
+    assert tiny.parameters_of_run(*command.split()[3:])["recipe_name"] == str(folder / "best.toml")
+    assert command.endswith(" --output runs/best-tiny-gan")
 
 
 def test_a_figure_is_drawn(finished: tuple[Path, tiny.Outcome]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from ladder_ebgan.folders import write_atomically
-from ladder_ebgan.recipe import recipe_toml
+from ladder_ebgan.recipe import recipe_of_model, recipe_toml
 from ladder_ebgan.search.search import Search
 from ladder_ebgan.search.space import GANSpace, decoded, overrides, seed_of
 from ladder_ebgan.search.study import DIVERGED, DIVERGED_SCORE, OBJECTIVE, SCORES, SECONDS
@@ -177,11 +177,12 @@ def best_gan_recipe(summary: GANSummary) -> str | None:
     """Return the best setting as the text of a recipe; None while no trial has come to the end."""
     if not summary.best:
         return None
-    best, space = summary.best[0], summary.space
-    recipe = space.recipe_of(summary.search.study.parameters_of(best.trial))
+    search, space, best = summary.search, summary.space, summary.best[0]
+    recipe, name = space.recipe_of(search.study.parameters_of(best.trial)), search.request.name
     comment = (
-        f"# {space.model} of the search {summary.search.request.name} with the best modified inception score\n#\n"
+        f"# {space.model} of the search {name} with the best modified inception score\n#\n"
         f"# {best.score:.2f} with seed {best.seed}, best of {len(summary.best)} settings, each trained once:\n"
-        "# too good by as much as chance has chosen it.\n\n"
+        "# too good by as much as chance has chosen it.\n#\n"
+        f"#     ladder-ebgan run --recipe {search.folder / 'best.toml'} --output runs/best-{name}\n\n"
     )
-    return comment + recipe_toml(recipe.model_dump(by_alias=True, exclude_none=True))
+    return comment + recipe_toml(recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), space.model))
