@@ -128,14 +128,24 @@ def test_two_generating_models_have_panels_of_their_own(drawn: list[Figure], tmp
         for model in ("other", "ebgan-ladder")
         for labels in (50, 100)
     ]
+    points[0] = replace(points[0], energy_real=800.0)
     energies(points, tmp_path / "energies")
-    assert [axes.get_ylabel() for axes in drawn[0].axes] == [
-        "ebgan-ladder\nenergy per image",
-        "ebgan-ladder\nopen hinges (%)",
-        "other\nenergy per image",
-        "other\nopen hinges (%)",
-        *[""] * 4,
+    above, below = drawn[0].axes[::2], drawn[0].axes[1::2]
+    assert [axes.get_title() for axes in above] == [
+        f"{model}\n{labels} labels" for model in ("ebgan-ladder", "other") for labels in (50, 100)
     ]
+    assert [axes.get_ylabel() for axes in above] == ["energy per image", "", "", ""]
+    assert [axes.get_ylabel() for axes in below] == ["open hinges (%)", "", "", ""]
+    assert above[0].get_ylim()[1] < 20  # each has a scale of its own
+    assert above[2].get_ylim()[1] > 700
+    assert drawn[0].get_suptitle() == "Energies"
+
+
+def test_many_models_have_panels_on_a_page_that_is_no_column(drawn: list[Figure], tmp_path: Path) -> None:
+    points = [adversarial(0, (8.0, 14.0, 16.0, 20.0), model=f"margin-{number}") for number in range(6)]
+    energies(points, tmp_path / "energies")
+    width, height = drawn[0].get_size_inches()
+    assert height < 1.5 * width
 
 
 def test_a_run_without_a_generator_has_no_energies(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_ten_further_models_can_be_told_apart() -> None:
     styles = [style_of(model, models) for model in models]
     assert styles[3:6] == drawing.OTHER_STYLES
     assert len({marker for _, marker, _ in styles}) == 13
+    assert len({(color, line) for color, _, line in styles[3:12]}) == 9
     assert style_of("more", [*others, "more"])[1] == styles[6][1]
 
 

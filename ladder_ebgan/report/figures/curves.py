@@ -61,32 +61,32 @@ def learning_curves(points: Iterable[CurvePoint], path: Path, examples: str = "i
 
 
 def energies(points: Iterable[CurvePoint], path: Path, examples: str = "images") -> None:
-    """Write energies and margin, and below them the share of open hinges, one stack of panels per number of labels.
+    """Write energies and margin, and below them the share of open hinges, of each model and number of labels.
 
     A hinge of Eq. (1), Zhao, Mathieu, LeCun 2017, is open where a generated image has less energy than the margin:
-    there alone the discriminator learns from the generator. Lines and bands are those of `learning_curves`. Each
-    model that generates images has panels of its own; without one there is nothing to write.
+    there alone the discriminator learns from the generator. Lines and bands are those of `learning_curves`. The
+    panels of a single model have one scale. Without a model that generates images there is nothing to write.
     """
     points = [point for point in points if is_number(point.energy_real)]
     models = model_order(point.model for point in points if is_number(point.energy_generated))
     if not models:
         return
     budgets = sorted({point.labels for point in points if point.model in models})
-    title = f"Energies of {' and '.join(models)}"
-    figure, stacks = stacks_of_panels(title, len(budgets), 2 * len(models), 2.2, 2.3)
-    for axes, labels in zip(stacks, budgets, strict=True):
-        axes[0].set_title(f"{labels} labels" if labels else "", fontsize=10)
-        for number, model in enumerate(models):
-            mine = [point for point in points if (point.labels, point.model) == (labels, model)]
-            above, below = axes[2 * number : 2 * number + 2]
-            for quantity, (_, style) in ENERGIES.items():
-                _draw_band(above, mine, quantity, style)
-            _draw_band(below, mine, "open_hinges_percent", ("black", "s", "-"))
-            below.set_ylim(-4, 104)
-            if _is_leftmost(above):
-                whose = "" if len(models) == 1 else f"{model}\n"
-                above.set_ylabel(f"{whose}energy per {examples.removesuffix('s')}")
-                below.set_ylabel(f"{whose}open hinges (%)")
+    cells = [(model, labels) for model in models for labels in budgets]
+    alone = len(models) == 1
+    title = f"Energies of {models[0]}" if alone else "Energies"
+    figure, stacks = stacks_of_panels(title, len(cells), 2, 2.2, 2.3, comparable=alone)
+    for (above, below), (model, labels) in zip(stacks, cells, strict=True):
+        names = [*([] if alone else [model]), *([f"{labels} labels"] if labels else [])]
+        above.set_title("\n".join(names), fontsize=10)
+        mine = [point for point in points if (point.labels, point.model) == (labels, model)]
+        for quantity, (_, style) in ENERGIES.items():
+            _draw_band(above, mine, quantity, style)
+        _draw_band(below, mine, "open_hinges_percent", ("black", "s", "-"))
+        below.set_ylim(-4, 104)
+        if _is_leftmost(above):
+            above.set_ylabel(f"energy per {examples.removesuffix('s')}")
+            below.set_ylabel("open hinges (%)")
     styles = {name.replace("images", examples): style for name, style in ENERGIES.values()}
     _finish(figure, stacks, styles, points)
     save(figure, path)

@@ -26,7 +26,7 @@ STYLES: dict[str, Style] = {
     "ebgan-ladder": (VERMILION, "^", "-."),
 }
 OTHER_STYLES: list[Style] = [(PURPLE, "D", ":"), (ORANGE, "v", "--"), (SKY, "P", "-.")]
-MORE_MARKERS = "X<*p>hd"  # of further models, which have the colours and lines of the others
+MORE_MARKERS = "X*<p>hd"  # of further models, which have the colours of the others, with another line each time
 DPI = 150
 MIN_WIDTH = 5.5  # inches
 MAX_LETTERS = 14  # of the name of a class
@@ -40,7 +40,8 @@ def style_of(model: str, models: Sequence[str]) -> Style:
         return STYLES[model]
     place = others.index(model)
     n_more, index = divmod(place, len(OTHER_STYLES))
-    color, marker, line = OTHER_STYLES[index]
+    color, marker, _ = OTHER_STYLES[index]
+    line = OTHER_STYLES[(index + n_more) % len(OTHER_STYLES)][2]
     return color, MORE_MARKERS[(place - len(OTHER_STYLES)) % len(MORE_MARKERS)] if n_more else marker, line
 
 
