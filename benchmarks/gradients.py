@@ -1,0 +1,112 @@
+"""What pulls at the discriminator of EBGAN-LN: the gradients of its three terms, at some steps of its first phase.
+
+python benchmarks/gradients.py [--recipe RECIPE] [--set KEY=VALUE ...] [--at 100,500,1000] [--seeds 2]
+
+The terms are those of Eq. (1), energies of real images and hinges of generated ones, and the classification, each
+with its weight. Of each it prints the length of the gradient with respect to the encoder's weights, and the cosines
+between them, as means over seeds: a table in Markdown. Nothing is written.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from ladder_ebgan.batches import WINDOW_STEPS
+from ladder_ebgan.costs import energy_weight
+from ladder_ebgan.data import load_dataset
+from ladder_ebgan.data.subsets import subset_order
+from ladder_ebgan.engine import Engine
+from ladder_ebgan.losses import margin_hinge
+from ladder_ebgan.machine import apply, resolve
+from ladder_ebgan.recipe import EBGANLadderSettings, load_recipe
+from ladder_ebgan.training import Stepper, rates_at
+
+MODEL = "ebgan-ladder"
+TERMS = ("classification", "real", "generated")
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The gradients of one batch; lists have a number for each seed."""
+
+    energies: tuple[list[float], list[float]]  # of real and of generated images
+    lengths: dict[str, list[float]]  # by term
+    cosines: dict[tuple[str, str], list[float]]  # by pair of terms
+
+
+def pull(stepper: Stepper, margin: float) -> Pull:
+    """Return the gradients of the batch that comes next; nothing is changed."""
+    state, batch, functions = stepper.state, stepper.batches.current(True), stepper.functions
+    assert state.generator is not None
+    assert batch.latents is not None
+    real = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, 1.0)
+    generated = functions.generate(state.generator, batch.latents).detach()
+    energy = functions.generated_energy(state.ladder, generated, batch.generated_noise)
+    weight = energy_weight(state.ladder) if stepper.energy_weighted else 1.0
+    costs = {
+        "classification": stepper.classification_weight * real.classification,
+        "real": real.denoising,
+        "generated": weight * margin_hinge(energy, margin),
+    }
+    gradients = {name: _gradient(cost, list(state.ladder.encoder)) for name, cost in costs.items()}
+    lengths = {name: gradient.norm(dim=1) for name, gradient in gradients.items()}
+    cosines = {
+        (a, b): ((gradients[a] * gradients[b]).sum(dim=1) / (lengths[a] * lengths[b])).nan_to_num()
+        for a, b in combinations(TERMS, 2)
+    }
+    return Pull(
+        (real.energy.tolist(), energy.mean(dim=1).tolist()),
+        {name: length.tolist() for name, length in lengths.items()},
+        {pair: cosine.tolist() for pair, cosine in cosines.items()},
+    )
+
+
+def _gradient(cost: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Return the gradient of each replica's cost as one vector, `[replicas, numbers]`."""
+    parts = torch.autograd.grad(cost.sum(), weights, retain_graph=True)
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--recipe", default="fast")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--at", default="100,500,1000", help="steps, counted from 0")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--data", default="mnist")
+    given = parser.parse_args(arguments)
+    recipe, dataset = load_recipe(given.recipe, given.set), load_dataset(given.data)
+    settings, wanted = recipe.settings(MODEL), sorted(map(int, given.at.split(",")))
+    assert isinstance(settings, EBGANLadderSettings)
+    if wanted[-1] >= settings.adversarial_steps:
+        parser.error(f"the generator is off from step {settings.adversarial_steps} on: --at must be below it")
+    resolved = resolve("auto", "auto", None, None, wanted[-1])
+    apply(resolved)
+    engine, seeds = Engine.prepare(recipe, dataset, resolved), range(given.seeds)
+    subsets = [subset_order(dataset, seed)[: recipe.labels[0]] for seed in seeds]
+    state = engine.initial_state(MODEL, seeds)
+    stepper = Stepper(state, engine.batches(state, subsets, seeds), settings, engine.functions)
+    columns = ["step", "margin", "energy real", "energy generated", *(f"length of {name}" for name in TERMS)]
+    columns += [f"cosine of {a} and {b}" for a, b in combinations(TERMS, 2)]
+    print(f"| {' | '.join(columns)} |\n|{'--:|' * len(columns)}")
+    for step in range(wanted[-1] + 1):
+        if step % WINDOW_STEPS == 0:
+            stepper.seek(step)
+        if step in wanted:
+            margin = rates_at(settings, step).margin
+            found = pull(stepper, margin)
+            numbers = [margin, *map(_mean, [*found.energies, *found.lengths.values(), *found.cosines.values()])]
+            print(f"| {step} | {' | '.join(f'{number:.3g}' for number in numbers)} |", flush=True)
+        stepper.step(adversarial=True)
+
+
+if __name__ == "__main__":
+    main()
