@@ -1,13 +1,15 @@
-"""What pulls at the discriminator of EBGAN-LN: the gradients of its three terms, at some steps of its first phase.
+"""What pulls at the encoder of EBGAN-LN: the gradients of three of its costs, at some steps of its first phase.
 
 python benchmarks/gradients.py [--recipe RECIPE] [--set KEY=VALUE ...] [--at 100,500,1000] [--seeds 2]
 
-The terms are those of Eq. (1), energies of real images and hinges of generated ones, and the classification, each
-with its weight. Of each it prints the length of the gradient with respect to the encoder's weights, and the cosines
-between them, as means over seeds: a table in Markdown. Nothing is written.
+They are the classification, the denoising of real images and the hinges of generated ones, each with its weight;
+with a bottom cost alone the last two are the terms of Eq. (1). Of each it prints the length of the gradient with
+respect to the encoder's weights, and the cosines between them, as means over seeds: a table in Markdown. Where all
+hinges are closed there is no angle: –.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +25,7 @@ from ladder_ebgan.engine import Engine
 from ladder_ebgan.losses import margin_hinge
 from ladder_ebgan.machine import apply, resolve
 from ladder_ebgan.recipe import EBGANLadderSettings, load_recipe
+from ladder_ebgan.report.table import MISSING
 from ladder_ebgan.training import Stepper, rates_at
 
 MODEL = "ebgan-ladder"
@@ -35,7 +38,7 @@ class Pull:
 
     energies: tuple[list[float], list[float]]  # of real and of generated images
     lengths: dict[str, list[float]]  # by term
-    cosines: dict[tuple[str, str], list[float]]  # by pair of terms
+    cosines: dict[tuple[str, str], list[float]]  # by pair of terms; not a number where one has no length
 
 
 def pull(stepper: Stepper, margin: float) -> Pull:
@@ -55,7 +58,7 @@ def pull(stepper: Stepper, margin: float) -> Pull:
     gradients = {name: _gradient(cost, list(state.ladder.encoder)) for name, cost in costs.items()}
     lengths = {name: gradient.norm(dim=1) for name, gradient in gradients.items()}
     cosines = {
-        (a, b): ((gradients[a] * gradients[b]).sum(dim=1) / (lengths[a] * lengths[b])).nan_to_num()
+        (a, b): (gradients[a] * gradients[b]).sum(dim=1) / (lengths[a] * lengths[b])
         for a, b in combinations(TERMS, 2)
     }
     return Pull(
@@ -71,8 +74,10 @@ def _gradient(cost: Tensor, weights: Sequence[Tensor]) -> Tensor:
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
-def _mean(numbers: Sequence[float]) -> float:
-    return sum(numbers) / len(numbers)
+def _cell(numbers: Sequence[float]) -> str:
+    """Return the mean of the numbers that are some."""
+    found = [number for number in numbers if math.isfinite(number)]
+    return f"{sum(found) / len(found):.3g}" if found else MISSING
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe, dataset = load_recipe(given.recipe, given.set), load_dataset(given.data)
     settings, wanted = recipe.settings(MODEL), sorted(map(int, given.at.split(",")))
     assert isinstance(settings, EBGANLadderSettings)
+    if given.seeds < 1:
+        parser.error("--seeds must be 1 or more")
     if wanted[-1] >= settings.adversarial_steps:
         parser.error(f"the generator is off from step {settings.adversarial_steps} on: --at must be below it")
     resolved = resolve("auto", "auto", None, None, wanted[-1])
@@ -103,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if step in wanted:
             margin = rates_at(settings, step).margin
             found = pull(stepper, margin)
-            numbers = [margin, *map(_mean, [*found.energies, *found.lengths.values(), *found.cosines.values()])]
-            print(f"| {step} | {' | '.join(f'{number:.3g}' for number in numbers)} |", flush=True)
+            numbers = [[margin], *found.energies, *found.lengths.values(), *found.cosines.values()]
+            print(f"| {step} | {' | '.join(map(_cell, numbers))} |", flush=True)
         stepper.step(adversarial=True)
 
 

@@ -30,6 +30,7 @@ from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.data.subsets import subset_order
 from ladder_ebgan.recipe import Recipe
 from ladder_ebgan.report.lines import plus_minus
+from ladder_ebgan.report.outputs import of_gans
 from ladder_ebgan.runs import RunFolder, read_record
 from ladder_ebgan.statistics import compare_paired, mean, standard_deviation
 
@@ -96,20 +97,25 @@ def measure(folder: Path, method: str, network: str | None, data: Dataset) -> No
             add_row(path, {**fitted_on, "test_error_percent": f"{known:.4f}", "seconds": f"{seconds:.1f}"})
         print(f"{subset.labels} labels, seed {subset.seed}: {row_name} {known:.2f} %", flush=True)
         for model, error in subset.errors.items():
-            if error is not None:
-                pairs[subset.labels, model].append((known, error))
+            pairs[subset.labels, model].append((known, error))
     for (labels, model), errors in pairs.items():
         print(f"{labels} labels: {row_name} {compared(model, errors)}")
 
 
-def compared(model: str, errors: Sequence[tuple[float, float]]) -> str:
+def compared(model: str, errors: Sequence[tuple[float, float | None]]) -> str:
     """Return in words how a model's errors compare with a method's, given in pairs, the method's first."""
-    theirs, ours = zip(*errors, strict=True)
+    finished = [(their, our) for their, our in errors if our is not None]
+    n_diverged = len(errors) - len(finished)
+    left_out = f", without {n_diverged} of {model} that diverged" if n_diverged else ""
+    if not finished:
+        return f"cannot be compared with {model}{left_out}"
+    theirs, ours = zip(*finished, strict=True)
     found = compare_paired(theirs, ours)
     interval = "" if found.ci95 is None else f" (95 % interval {found.ci95[0]:+.2f} to {found.ci95[1]:+.2f})"
     seeds = f"{found.n} seed" + "s" * (found.n > 1)
     means = [f"{plus_minus(mean(each), standard_deviation(each))} %" for each in (theirs, ours)]
-    return f"{means[0]}, {model} {means[1]}, difference {found.mean_difference:+.2f}{interval}, {seeds}"
+    difference = f"paired difference {found.mean_difference:+.2f} points{interval}"
+    return f"{means[0]}, {model} {means[1]}, {difference}, {seeds}{left_out}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -121,10 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     methods = given.method or ["label-spreading"]
     if "self-training" in methods and given.network is None:
         parser.error("self-training needs a --network, such as the recipe supervised")
-    name = read_record(given.folder)["identity"]["data"]["name"]
+    identity = read_record(given.folder)["identity"]
+    if of_gans({"identity": identity}):
+        parser.error(f"{given.folder} is a run of GANs without labels")
+    data = load_dataset(identity["data"]["name"])
+    if data.fingerprint != identity["data"]["fingerprint"]:
+        parser.error(f"{given.folder} is a run on other images than the packaged {data.name}")
     for method in methods:
-        network = given.network if method == "self-training" else None
-        measure(given.folder, method, network, load_dataset(name))
+        measure(given.folder, method, given.network if method == "self-training" else None, data)
 
 
 if __name__ == "__main__":

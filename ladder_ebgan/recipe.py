@@ -33,6 +33,7 @@ from ladder_ebgan.recipe_files import recipe_text
 
 MODELS = ("ladder", "ladder-matched", "ebgan-ladder")
 GAN_MODELS = ("gan", "ebgan")  # without labels, of recipes of their own
+MAX_BASES = 10  # of a recipe, one below the other
 Images = Literal["labeled", "unlabeled"]
 
 
@@ -288,29 +289,34 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]:
     """Return the tables of a recipe by name or path, with overrides applied, before they are checked."""
-    tables = _with_base(name_or_path)
+    try:
+        tables = _with_base(name_or_path, recipe_text(name_or_path))
+    except RecursionError as error:
+        raise UsageError(f"the recipe {name_or_path} and its base are nested too deeply") from error
     apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
     return tables
 
 
-def _with_base(name_or_path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the tables of a recipe over those of its `base`; `above` are the recipes that lead to it."""
-    text = recipe_text(name_or_path)
+def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:
+    """Return the tables of a recipe over those of its `base`, which may have a base of its own."""
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
     if "base" not in tables:
         return tables
-    base = tables.pop("base")
+    base, its_base = tables.pop("base"), f"base of the recipe {name_or_path}"
     if not isinstance(base, str):
-        raise UsageError(f"base of the recipe {name_or_path} must be the name or the file of a recipe, in quotes")
+        raise UsageError(f"{its_base} must be the name or the file of a recipe, in quotes")
+    if depth == MAX_BASES:
+        raise UsageError(f"{its_base}: more than {MAX_BASES} recipes rest on each other; is one its own base?")
     if base.endswith(".toml"):  # as seen from the file that names it
-        base = str((Path(name_or_path).parent / base).resolve())
-    above = (*above, name_or_path)
-    if base in above:
-        raise UsageError(f"the recipe {name_or_path} has the base {base}, which has it as a base in turn")
-    return _merged(_with_base(base, above), tables)
+        base = str(Path(name_or_path).parent / base)
+    try:
+        base_text = recipe_text(base)
+    except UsageError as error:
+        raise UsageError(f"{its_base}: {error}") from error
+    return _merged(_with_base(base, base_text, depth + 1), tables)
 
 
 def _merged(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

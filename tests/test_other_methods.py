@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tiny
 from ladder_ebgan_benchmarks import other_methods
 
 from ladder_ebgan.data import load_dataset
+from ladder_ebgan.runs import read_record
 
 
 @pytest.fixture
@@ -39,7 +41,8 @@ def test_errors_are_kept_and_not_measured_again(folder: Path, capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert "20 labels, seed 0: label-spreading " in printed
     assert re.search(
-        r"20 labels: label-spreading \S+ ± \S+ %, ebgan-ladder \S+ ± \S+ %, difference \+\S+, 2 seeds", printed
+        r"20 labels: label-spreading \S+ ± \S+ %, ebgan-ladder \S+ ± \S+ %, paired difference \+\S+ points, 2 s",
+        printed,
     )
     with (folder / "other_methods.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -58,9 +61,37 @@ def test_errors_are_kept_and_not_measured_again(folder: Path, capsys: pytest.Cap
 def test_a_comparison_is_paired_by_seed() -> None:
     errors = [(10.0, 1.0), (12.0, 3.0), (11.0, 3.0)]  # differences -9, -9, -8: 2.33 ± 1.15, t quantile 4.303
     assert other_methods.compared("ladder", errors) == (
-        "11.00 ± 1.00 %, ladder 2.33 ± 1.15 %, difference -8.67 (95 % interval -10.10 to -7.23), 3 seeds"
+        "11.00 ± 1.00 %, ladder 2.33 ± 1.15 %, paired difference -8.67 points "
+        "(95 % interval -10.10 to -7.23), 3 seeds"
     )
-    assert other_methods.compared("ladder", errors[:1]) == "10.00 %, ladder 1.00 %, difference -9.00, 1 seed"
+    one = "10.00 %, ladder 1.00 %, paired difference -9.00 points, 1 seed"
+    assert other_methods.compared("ladder", errors[:1]) == one
+    diverged = ", without 1 of ladder that diverged"
+    assert other_methods.compared("ladder", [errors[0], (9.0, None)]) == one + diverged
+    assert other_methods.compared("ladder", [(9.0, None)]) == f"cannot be compared with ladder{diverged}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"data": {"name": "digits", "fingerprint": "x"}}, "is a run on other images than the packaged digits"),
+        ({"recipe": {"gan": {}}}, "is a run of GANs without labels"),
+    ],
+)
+def test_runs_of_something_else_are_refused(
+    folder: Path,
+    changed: dict[str, Any],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = read_record(folder)
+    record["identity"] |= changed
+    monkeypatch.setattr(other_methods, "read_record", lambda _: record)
+    with pytest.raises(SystemExit) as stopped:
+        other_methods.main([str(folder)])
+    assert stopped.value.code == 2
+    assert expected in capsys.readouterr().err
 
 
 def test_self_training_takes_the_supervised_network(

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import tiny
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.outputs import table_of, write_tables
+from ladder_ebgan.report.table import Table
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 from ladder_ebgan.runs import RunFolder, read_record
 
@@ -37,6 +39,28 @@ def test_a_folder_without_results_has_an_empty_table(tmp_path: Path) -> None:
     table = write_tables(RunFolder(tmp_path, record))
     assert table.rows == ()
     assert json.loads((tmp_path / "table.json").read_text())["notes"] == ["no results yet"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_there"),
+    [
+        ({}, True),
+        ({"denoising_weights": [1000, 10, 0, 0, 0, 0, 0]}, False),
+        ({"denoising_weights": [0, 0, 0, 0, 0, 0, 0]}, False),
+        ({"vat_weight": 1.0}, False),
+    ],
+)
+def test_only_the_papers_own_models_stand_beside_it(
+    tmp_path: Path, changed: dict[str, Any], is_there: bool
+) -> None:
+    results = Path(__file__).parent.parent / "docs" / "results"
+    folder = shutil.copytree(results / "fast-cpu", tmp_path / "fast")
+    record = json.loads((folder / "run.json").read_text())
+    record["identity"]["recipe"]["ladder"] |= changed
+    (folder / "run.json").write_text(json.dumps(record))
+    table = table_of([folder])
+    assert isinstance(table, Table)
+    assert [each.model for each in table.beside_paper] == (["ladder"] if is_there else [])
 
 
 def test_a_table_needs_run_folders(tmp_path: Path) -> None:

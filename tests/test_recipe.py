@@ -84,8 +84,6 @@ def tiny(name: str) -> Recipe:
         adversarial["adversarial_steps"] = 2
         adversarial["margin"]["steps"] = list(range(len(adversarial["margin"]["steps"])))
         adversarial["generator"] |= {"hidden_sizes": [5], "latent_size": 3}
-    for variant in small.get("variants", {}).values():
-        variant["set"] = [change for change in variant["set"] if not change.startswith("adversarial_steps=")]
     return parse_recipe(small, name)
 
 
@@ -380,17 +378,29 @@ def test_a_folder_of_fast_goes_on_with_recipes_of_its_variants(name: str) -> Non
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
-        ('"mine.toml"', "the recipe {path} has the base {path}, which has it as a base in turn"),
-        ('"fats"', "unknown recipe 'fats' (did you mean 'fast'?): the recipes are demo, fast, "),
-        ('"other.toml"', "cannot read the recipe {other}: No such file or directory"),
-        ("1", "base of the recipe {path} must be the name or the file of a recipe, in quotes"),
+        ('"mine.toml"', ": more than 10 recipes rest on each other; is one its own base?"),
+        ('"fats"', ": unknown recipe 'fats' (did you mean 'fast'?): the recipes are demo, fast, "),
+        ('"other.toml"', ": cannot read the recipe {folder}/other.toml: No such file or directory"),
+        ('"folder.toml"', ": the recipe {folder}/folder.toml is not a file: a recipe is a TOML file of "),
+        ('"loop.toml"', ": cannot read the recipe {folder}/loop.toml: Too many levels of symbolic links"),
+        ("1", " must be the name or the file of a recipe, in quotes"),
     ],
 )
 def test_a_base_that_is_none_is_refused(tmp_path: Path, base: str, expected: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f"base = {base}\n")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
     message = message_of(recipe=str(path))
-    assert message.startswith(expected.format(path=path, other=tmp_path / "other.toml"))
+    assert message.startswith(f"base of the recipe {path}{expected.format(folder=tmp_path)}")
+
+
+def test_a_base_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        key = ".".join(["a"] * 900)
+        base = 'base = "other.toml"\n' if name == "mine" else ""
+        (tmp_path / f"{name}.toml").write_text(f"{base}{key}.{name} = 1\n")
+    assert "nested too deeply" in message_of(recipe=str(tmp_path / "mine.toml"))
 
 
 leaves = st.one_of(

@@ -66,7 +66,7 @@ def test_people_read_how_we_stand_beside_the_paper(write: Callable[[Table], str]
         "100 labels: ladder beside LN bottom-layer-cost of Zhao et al. 2017: difference +0.64 points "
         "[95 % interval -1.81, +3.09] (3 seeds and 15, not paired)"
     ) in text
-    assert "Intervals beside Zhao et al. 2017 take their ± for a standard deviation over seeds" in text
+    assert "intervals beside them take it as a standard deviation over seeds" in text
     assert "Zhao" not in write(build_table(rows, "digits"))
 
 

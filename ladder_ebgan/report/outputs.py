@@ -14,7 +14,7 @@ from ladder_ebgan.report.alarm_notes import alarm_notes
 from ladder_ebgan.report.gan_table import GANTable, build_gan_table, gan_table_in
 from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.seeds import seeds_phrase
-from ladder_ebgan.report.table import Table, build_table, join_tables
+from ladder_ebgan.report.table import PAPER, Table, build_table, join_tables
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import RunFolder, read_record
@@ -138,7 +138,7 @@ def _table(folders: Sequence[RunFolder], n_test: int | None) -> AnyTable:
         table = build_gan_table(results, name, recipes, variants)
     else:
         examples = "rows" if records[0].get("columns") else "images"
-        table = build_table(results, name, n_test, recipes, variants, examples)
+        table = build_table(results, name, n_test, recipes, variants, examples, _in_paper(records))
     return replace(table, notes=(*table.notes, *alarm_notes(folders)))
 
 
@@ -151,6 +151,20 @@ def variants_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Return, by name and in their order, the models that the variants of runs are of."""
     recipes = [record["identity"].get("recipe", {}) for record in records]
     return {name: each["of"] for recipe in recipes for name, each in recipe.get("variants", {}).items()}
+
+
+def _in_paper(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return what the paper calls the models of runs: those with its costs, of labels and of the bottom layer."""
+    recipes = [record["identity"].get("recipe", {}) for record in records]
+    sections = {model: [recipe[model] for recipe in recipes if recipe.get(model)] for model in PAPER}
+    return {model: PAPER[model] for model, found in sections.items() if all(map(_has_bottom_cost, found))}
+
+
+def _has_bottom_cost(section: dict[str, Any]) -> bool:
+    """Return whether a model's only cost of unlabelled images is the reconstruction of layer 0."""
+    bottom, *above = section["denoising_weights"]
+    others = section.get("vat_weight"), section.get("pseudo_label_weight")
+    return bool(bottom) and not any(above) and not any(others)
 
 
 def _recipe(start: dict[str, Any]) -> str:

@@ -91,14 +91,14 @@ class Reported:
 
 @dataclass(frozen=True)
 class BesidePaper:
-    """A model of ours beside the row of Zhao et al. 2017 that it is to reproduce, over other labelled images."""
+    """A model of ours beside the row of Zhao et al. 2017 of the same model, as independent samples."""
 
     labels: int
     model: str
     reported: str  # their name of it
     n_seeds: tuple[int, int]  # ours, theirs
     difference: float  # ours minus theirs, percentage points
-    ci95: tuple[float, float]  # Welch's, if their ± is a standard deviation over seeds, which they do not say
+    ci95: tuple[float, float]  # Welch's, with their ± taken as a standard deviation over seeds
     recipe: str = ""  # ours, as in `Row`
 
 
@@ -130,7 +130,7 @@ REPORTED_ON_MNIST = (  # Table 2 of the paper
     Reported("EBGAN-LN", "Zhao et al. 2017", 200, 15, 0.99, 0.12),
     Reported("EBGAN-LN", "Zhao et al. 2017", 1000, 15, 0.89, 0.04),
 )
-PAPER = {"ladder": BOTTOM, "ebgan-ladder": "EBGAN-LN"}  # what Zhao et al. 2017 call our models
+PAPER = {"ladder": BOTTOM, "ebgan-ladder": "EBGAN-LN"}  # what Zhao et al. 2017 call ours with a bottom cost alone
 
 
 def model_order(models: Iterable[str], variants: Iterable[str] = ()) -> list[str]:
@@ -146,13 +146,15 @@ def build_table(
     recipes: Sequence[str] = (),
     variants: Mapping[str, str] = {},
     examples: str = "images",
+    in_paper: Mapping[str, str] = PAPER,
 ) -> Table:
     """Return the table of the results of one data set, which may come from several run folders.
 
     Without the number of test images, `n_test`, no row has a sampling error. The paper's own numbers stand
     beside ours for `mnist` only. `variants` has, by name and in their order, the model that each is of and is
-    compared with. UsageError where two results of one model,
-    number of labels and seed differ: they are of different recipes or machines, and have no common mean.
+    compared with; `in_paper` what the paper calls those of our models that are its own. UsageError where two
+    results of one model, number of labels and seed differ: they are of different recipes or machines, and have no
+    common mean.
     """
     cells = _cells(results)
     models = model_order((model for model, _ in cells), variants)
@@ -193,7 +195,7 @@ def build_table(
     reported = REPORTED_ON_MNIST if dataset_name == "mnist" else ()
     return Table(
         *(dataset_name, n_test, tuple(recipes), tuple(rows), tuple(comparisons), reported, tuple(notes), examples),
-        beside_paper=tuple(_beside_paper(rows, reported)),
+        beside_paper=tuple(_beside_paper(rows, reported, in_paper)),
     )
 
 
@@ -277,11 +279,13 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
     return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe)
 
 
-def _beside_paper(rows: Sequence[Row], reported: Sequence[Reported]) -> Iterator[BesidePaper]:
+def _beside_paper(
+    rows: Sequence[Row], reported: Sequence[Reported], in_paper: Mapping[str, str]
+) -> Iterator[BesidePaper]:
     """Yield how rows of ours differ from those of Zhao et al. 2017."""
     theirs = {(each.model, each.labels): each for each in reported if each.source == "Zhao et al. 2017"}
     for row in rows:
-        their = theirs.get((PAPER.get(row.model, ""), row.labels))
+        their = theirs.get((in_paper.get(row.model, ""), row.labels))
         if their is None or row.mean is None or row.std is None or row.n_seeds < MIN_FOR_INTERVAL:
             continue
         interval = welch_interval((row.mean, row.std, row.n_seeds), (their.mean, their.plus_minus, their.n_seeds))

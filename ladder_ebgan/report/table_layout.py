@@ -8,8 +8,8 @@ from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
 BESIDE_PAPER = (
-    "Intervals beside Zhao et al. 2017 take their ± for a standard deviation over seeds, which they do not say; "
-    "their labelled images are others."
+    "Zhao et al. 2017 do not say what their ± is: intervals beside them take it as a standard deviation over "
+    "seeds, and the two means as independent."
 )
 
 

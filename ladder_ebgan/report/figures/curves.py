@@ -71,8 +71,8 @@ def energies(points: Iterable[CurvePoint], path: Path, examples: str = "images")
     models = model_order(point.model for point in points if is_number(point.energy_generated))
     if not models:
         return
-    budgets = sorted({point.labels for point in points if point.model in models})
-    cells = [(model, labels) for model in models for labels in budgets]
+    found = {(point.model, point.labels) for point in points if point.model in models}
+    cells = sorted(found, key=lambda cell: (models.index(cell[0]), cell[1]))
     alone = len(models) == 1
     title = f"Energies of {models[0]}" if alone else "Energies"
     figure, stacks = stacks_of_panels(title, len(cells), 2, 2.2, 2.3, comparable=alone)
