@@ -49,6 +49,13 @@ def refused(tmp_path: Path, *command: Path | str) -> str:
     return message
 
 
+def test_images_without_a_label_are_predicted_and_not_scored(tmp_path: Path, run: Path) -> None:
+    np.savez(tmp_path / "some.npz", x=trained.images(4, seed=1), y=np.array([0, -1, 1, -1]))
+    outcome = predicted(run, tmp_path / "some.npz")
+    assert [row["true_label"] for row in rows(outcome.stdout)] == ["0", "", "1", ""]
+    assert " of 2 images" in outcome.stderr
+
+
 def test_a_table_on_stdout_and_scores_on_stderr(run: Path, images: Path) -> None:
     outcome = predicted(run, images)
     table = rows(outcome.stdout)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ladder_ebgan.data import Dataset, RawArrays, describe, make_dataset
+from ladder_ebgan.data import Dataset, RawArrays, check_budget, describe, make_dataset, subset_order
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.report.data_notes import data_in_words
 
 
 def arrays(**changed: Any) -> RawArrays:
@@ -93,6 +94,27 @@ def test_labels_of_every_kind_are_mapped_by_sorted_value(train: Any, test: Any, 
     assert_array_equal(mapped.test_labels, [0, 1])
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [(np.array([7, -1, 3, -1]), (3, 7)), (np.array(["b", "", "a", ""]), ("a", "b"))],
+)
+def test_training_images_may_have_no_label(labels: Any, classes: Any) -> None:
+    images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    dataset = make_dataset("mine", "", RawArrays(images, labels, images[:2], labels[[0, 2]]), "mine")
+    assert dataset.classes == classes
+    assert dataset.train_labels.tolist() == [1, -1, 0, -1]
+    assert dataset.labeled_rows.tolist() == dataset.watched_rows.tolist() == [0, 2]
+    described = describe(dataset)
+    assert (described["n_train"], described["n_labeled"]) == (4, 2)
+    assert [entry["n_train"] for entry in described["classes"]] == [1, 1]  # type: ignore[attr-defined]
+    orders = [subset_order(dataset, seed).tolist() for seed in range(8)]
+    assert {tuple(order) for order in orders} == {(0, 2), (2, 0)}
+    expected = "3 labels do not fit mine: .* and at most 2, the number of training images with a label"
+    with pytest.raises(UsageError, match=expected):
+        check_budget(3, dataset)
+    assert data_in_words(dataset) == "mine, 4 training and 2 test images (2 of the training images have a label)"
+
+
 def test_a_class_may_be_missing_from_the_test_set() -> None:
     assert_array_equal(dataset(test_labels=np.array([7, 7])).test_labels, [1, 1])
 
@@ -137,6 +159,7 @@ def test_describe_counts_classes_and_is_ready_for_json() -> None:
         "name": "small",
         "description": "for tests",
         "n_train": 4,
+        "n_labeled": 4,
         "n_test": 2,
         "n_features": 6,
         "image_shape": [2, 3],
@@ -185,6 +208,8 @@ def test_training_and_test_images_must_have_one_shape() -> None:
     [
         (np.array([[7, 3, 7, 3]]), "shape [1, 4]; they must be [n]"),
         (np.array([7, 3, 7]), "are 3 for 4 images"),
+        (np.array([-1, -1, -1, -1]), "no training image has a label"),
+        (np.array(["a", "", "a", ""]), "every training label is 'a'; there must be two classes or more"),
         (np.array([7, 3.5, 7, 3]), "contain 3.5; they must be integers or text"),
         (np.array([7, np.nan, 7, 3]), "contain nan"),
         (np.array([7, np.inf, 7, 3]), "contain inf"),

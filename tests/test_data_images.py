@@ -1,4 +1,5 @@
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import Image
 from test_data_loading import contents, idx_bytes
 
 from ladder_ebgan.data import load_dataset
-from ladder_ebgan.data.images import Images, class_indices, read_images, with_labels_of
+from ladder_ebgan.data.images import Images, class_indices, read_images, with_labels_of, with_missing_labels
 from ladder_ebgan.errors import UsageError
 
 SHAPE = (2, 3)
@@ -235,6 +236,21 @@ def test_labels_from_an_idx_file(tmp_path: Path, unlabeled: Images, pack: Any) -
 def test_labels_from_an_npy_file(tmp_path: Path, unlabeled: Images) -> None:
     np.save(tmp_path / "y.npy", np.array(["cat", "dog", "cat", "dog"]))
     assert_images(with_labels_of(unlabeled, tmp_path / "y.npy"), ["cat", "dog", "cat", "dog"])
+
+
+def test_images_with_minus_one_have_no_label_unless_it_is_a_class(unlabeled: Images) -> None:
+    images = replace(unlabeled, labels=np.array([7, -1, 3, -1]))
+    some = with_missing_labels(images, (3, 7))
+    assert some.labels is not None
+    assert some.labels.tolist() == ["7", "", "3", ""]
+    assert some.labeled is not None
+    assert some.labeled.tolist() == [0, 2]
+    assert with_missing_labels(images, (-1, 3, 7)) is images
+    assert with_missing_labels(unlabeled, (3, 7)) is unlabeled
+    known = replace(unlabeled, labels=np.array([7, 7, 3, 3]))
+    assert with_missing_labels(known, (3, 7)) is known
+    none = with_missing_labels(replace(unlabeled, labels=np.full(4, -1)), (3, 7))
+    assert (none.labels, none.labeled) == (None, None)
 
 
 def test_wrong_labels_are_refused(tmp_path: Path, unlabeled: Images) -> None:

@@ -59,6 +59,17 @@ def test_too_few_or_too_many_validation_images_are_refused(n_validation: int) ->
         validation_split(load_dataset("digits"), n_validation)
 
 
+def test_validation_images_have_labels_and_the_others_are_kept() -> None:
+    whole = load_dataset("digits")
+    few = replace(whole, train_labels=np.where(np.arange(len(whole.train_labels)) % 4, -1, whole.train_labels))
+    split = validation_split(few, 50)
+    assert np.bincount(split.test_labels).tolist() == [5] * 10
+    assert len(split.train_labels) == len(whole.train_labels) - 50
+    assert len(split.labeled_rows) == len(few.labeled_rows) - 50
+    with pytest.raises(UsageError, match=r"at most 31\d of its 32\d training images with a label"):
+        validation_split(few, 320)
+
+
 def test_a_class_without_a_training_image_is_refused() -> None:
     """129 images of each class, and of one class more: a split that takes all of the rarest leaves it empty."""
     whole = load_dataset("digits")

@@ -98,7 +98,7 @@ def _with_held_out(data: str, batch_size: int) -> "Dataset":
     from ladder_ebgan.search.validation import validation_split
 
     dataset = load_dataset(data)
-    n = min(MOST_HELD_OUT, len(dataset.train_labels) // HELD_OUT_SHARE)
+    n = min(MOST_HELD_OUT, len(dataset.labeled_rows) // HELD_OUT_SHARE)
     return validation_split(dataset, max(dataset.n_classes, n // batch_size * batch_size or n))
 
 

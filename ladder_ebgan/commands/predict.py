@@ -69,7 +69,7 @@ def predict(
     (the squared error of its reconstruction, summed over pixels, without noise), the true label if it is known, and
     the probability of each class. Where true labels are known, scores are printed on stderr.
     """
-    from ladder_ebgan.data.images import class_indices, read_images, with_labels_of
+    from ladder_ebgan.data.images import class_indices, read_images, with_labels_of, with_missing_labels
     from ladder_ebgan.data.rows import read_rows
     from ladder_ebgan.model_files import choose, find_models
 
@@ -84,6 +84,7 @@ def predict(
         images = read_images(inputs, metadata.image_shape)
     if labels_from is not None:
         images = with_labels_of(images, labels_from)
+    images = with_missing_labels(images, metadata.classes)
     labeled = slice(None) if images.labeled is None else images.labeled
     truth = None if images.labels is None else class_indices(images.labels[labeled], metadata.classes)
 

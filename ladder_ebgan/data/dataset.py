@@ -43,7 +43,7 @@ class Dataset:
     name: str  # short enough and plain enough for the name of a folder
     description: str  # one line: the source
     train_images: NDArray[np.float32]  # [n_train, features], in [0, 1]
-    train_labels: NDArray[np.int64]  # [n_train], class indices 0 .. n_classes - 1
+    train_labels: NDArray[np.int64]  # [n_train], class indices 0 .. n_classes - 1; -1 without a label
     test_images: NDArray[np.float32]  # [n_test, features]
     test_labels: NDArray[np.int64]  # [n_test]
     classes: tuple[int | str, ...]  # the original label of each class index, sorted
@@ -59,7 +59,7 @@ class Dataset:
 
     @property
     def labeled_rows(self) -> NDArray[np.int64]:
-        """Indices of the training images whose label is known: all, but for a table's."""
+        """Indices of the training images whose label is known."""
         return np.flatnonzero(self.train_labels >= 0)
 
     @property
@@ -92,7 +92,8 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
 
     Images are `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`: floats in [0, 1],
     booleans, or integers in 0..255, which are divided by 255. Labels are integers, booleans (0 and 1), floats
-    without a fraction, or text; class indices follow their sorted order.
+    without a fraction, or text; class indices follow their sorted order. A training image with an empty text has no
+    label, nor has one with -1, but where there is one other label alone: -1 and 1 are two classes.
     """
     train_images = scaled_images(arrays.train_images, f"{source}: the training images")
     test_images = scaled_images(arrays.test_images, f"{source}: the test images")
@@ -104,14 +105,19 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
         )
     train_values = label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
     test_values = label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
-    classes, train_labels = np.unique(train_values, return_inverse=True)
+    has_label = _has_label(train_values)
+    if not has_label.any():
+        raise UsageError(f"{source}: no training image has a label")
+    classes, known = np.unique(train_values[has_label], return_inverse=True)
     if len(classes) < 2:
         raise UsageError(
             f"{source}: every training label is {classes[0].item()!r}; there must be two classes or more"
         )
+    train_labels = np.full(len(train_values), -1, dtype=np.int64)
+    train_labels[has_label] = known
     checked = RawArrays(
         train_images.reshape(len(train_images), -1),
-        train_labels.astype(np.int64),
+        train_labels,
         test_images.reshape(len(test_images), -1),
         indices_of_test_labels(test_values, classes, source),
     )
@@ -120,15 +126,24 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
     return Dataset(name, description, *checked, class_values, train_shape, fingerprint)
 
 
+def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which images have a label, by the rules of `make_dataset`."""
+    has_label: NDArray[np.bool_] = values != ("" if values.dtype.kind == "U" else -1)
+    alone = values.dtype.kind != "U" and len(np.unique(values[has_label])) == 1
+    return np.ones_like(has_label) if alone else has_label
+
+
 def describe(dataset: Dataset) -> dict[str, object]:
     """Return what `ladder-ebgan data describe` says of a data set, ready for JSON."""
-    n_train_of_class = np.bincount(dataset.train_labels, minlength=dataset.n_classes).tolist()
+    known = dataset.train_labels[dataset.labeled_rows]
+    n_train_of_class = np.bincount(known, minlength=dataset.n_classes).tolist()
     n_test_of_class = np.bincount(dataset.test_labels, minlength=dataset.n_classes).tolist()
     both = (dataset.train_images, dataset.test_images)
     return {
         "name": dataset.name,
         "description": dataset.description,
         "n_train": len(dataset.train_labels),
+        "n_labeled": len(known),
         "n_test": len(dataset.test_labels),
         "n_features": dataset.n_features,
         "image_shape": list(dataset.image_shape),

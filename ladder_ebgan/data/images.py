@@ -77,6 +77,18 @@ def with_labels_of(images: Images, path: Path) -> Images:
     return replace(images, labels=label_values(labels, len(images.pixels), f"the labels of {str(path)!r}"))
 
 
+def with_missing_labels(images: Images, classes: Sequence[int | str]) -> Images:
+    """Return the images with -1 taken as the label of those that have none, unless it is a class of the model."""
+    if images.labels is None or images.labeled is not None or "-1" in map(str, classes):
+        return images
+    texts = images.labels.astype(np.str_)
+    labeled = np.flatnonzero(texts != "-1")
+    if len(labeled) == len(texts):
+        return images
+    known = np.where(texts == "-1", "", texts) if len(labeled) else None
+    return replace(images, labels=known, labeled=labeled if len(labeled) else None)
+
+
 def class_indices(labels: NDArray[Any], classes: Sequence[int | str]) -> NDArray[np.int64]:
     """Return the class index of each label; the folder '3' and the number 3 are the same label.
 

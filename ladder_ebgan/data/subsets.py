@@ -11,7 +11,7 @@ LEARNED_SHARE = 0.8  # of a table's labels, where the others are the test
 
 
 def labeled_order(labels: NDArray[np.int64], seed: int, n_classes: int) -> NDArray[np.int64]:
-    """Return an order `[n_train]` of all training images: its first n are the labelled subset of n labels.
+    """Return an order `[n]` of images with these labels: its first n are the labelled subset of n labels.
 
     Round k takes one more image of every class that still has one; within a round the classes come in an
     order drawn anew, so the seed decides which get the remainder of a budget that does not divide evenly.
@@ -50,10 +50,9 @@ def _shuffled_by_class(
 
 def subset_order(dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """Return an order of the images with a label: its first n are the labelled subset of n labels of that seed."""
-    if dataset.columns is None:
-        return labeled_order(dataset.train_labels, seed, dataset.n_classes)
+    order = labeled_order if dataset.columns is None else proportional_order
     rows = dataset.labeled_rows
-    return rows[proportional_order(dataset.train_labels[rows], seed, dataset.n_classes)]
+    return rows[order(dataset.train_labels[rows], seed, dataset.n_classes)]
 
 
 def default_budget(dataset: Dataset) -> int:
@@ -67,11 +66,12 @@ def check_budget(labels_budget: int, dataset: Dataset) -> None:
     if dataset.columns is not None:
         _check_budget_of_table(labels_budget, dataset)
         return
-    n_train = len(dataset.train_labels)
-    if not dataset.n_classes <= labels_budget <= n_train:
+    n_labeled = len(dataset.labeled_rows)
+    if not dataset.n_classes <= labels_budget <= n_labeled:
+        labeled = "" if n_labeled == len(dataset.train_labels) else " with a label"
         raise UsageError(
             f"{labels_budget} labels do not fit {dataset.name}: there must be at least {dataset.n_classes}, "
-            f"one for each class, and at most {n_train}, the number of training images"
+            f"one for each class, and at most {n_labeled}, the number of training images{labeled}"
         )
 
 

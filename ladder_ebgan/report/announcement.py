@@ -17,8 +17,9 @@ def announcement(experiment: Experiment, verbose: bool) -> Iterator[str]:
     resolved = experiment.resolved
     if verbose:
         yield f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}"
-    if experiment.dataset.columns is not None:
-        yield f"{data_in_words(experiment.dataset)}."
+    dataset = experiment.dataset
+    if dataset.columns is not None or len(dataset.labeled_rows) < len(dataset.train_labels):
+        yield f"{data_in_words(dataset)}."
     yield from data_notes(experiment)
     yield from kept_options(experiment)
     if not experiment.groups:

@@ -19,11 +19,11 @@ ROUNDING = 0.01  # of a number of a row, brought to 32 bits and back
 def data_in_words(dataset: Dataset) -> str:
     """Return how much data there is."""
     n_train, n_test = len(dataset.train_labels), len(dataset.test_labels)
+    n_labeled = len(dataset.labeled_rows)
     if dataset.columns is None:
-        return f"{dataset.name}, {n_train} training and {n_test} test images"
-    rows = (
-        f"{dataset.name}, {n_train} rows of {dataset.n_features} features, {len(dataset.labeled_rows)} with a label"
-    )
+        known = "" if n_labeled == n_train else f" ({n_labeled} of the training images have a label)"
+        return f"{dataset.name}, {n_train} training and {n_test} test images{known}"
+    rows = f"{dataset.name}, {n_train} rows of {dataset.n_features} features, {n_labeled} with a label"
     apart = f"; {n_test} test rows" if dataset.test_rows is None else ""
     return f"{rows} of {dataset.n_classes} classes{apart}"
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ladder_ebgan.checkpoints import state_tensors
-from ladder_ebgan.data import labeled_order
+from ladder_ebgan.data import subset_order
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.evaluation import calibrate, class_probabilities
 from ladder_ebgan.recipe import Recipe
@@ -32,8 +32,7 @@ class LadderStack:
         self.candidates, self.model, self.seeds = list(candidates), space.model, list(space.seeds)
         self.engine = replace(engine, recipe=self._recipes()[0])
         self.report_every_steps = space.report_every_steps
-        labels, n_classes = engine.dataset.train_labels, engine.dataset.n_classes
-        self.subsets = [labeled_order(labels, seed, n_classes)[: space.labels] for seed in self.seeds]
+        self.subsets = [subset_order(engine.dataset, seed)[: space.labels] for seed in self.seeds]
         self.n_steps = self.engine.recipe.settings(self.model).n_steps
         self.state = self._initial_state()
 

@@ -155,7 +155,7 @@ def search_task(request: SearchRequest) -> Task:
     space = request.space
     dataset = whole = load_dataset(request.data)
     if isinstance(space, Space):
-        n_validation = request.n_validation or min(MOST_VALIDATION, len(whole.train_labels) // 6)
+        n_validation = request.n_validation or min(MOST_VALIDATION, len(whole.labeled_rows) // 6)
         dataset = validation_split(whole, n_validation)
         check_budget(space.labels, dataset)
     else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ladder_ebgan.data import Dataset
-from ladder_ebgan.data.subsets import labeled_order
+from ladder_ebgan.data.subsets import subset_order
 from ladder_ebgan.errors import UsageError
 
 SPLIT_SEED = 0  # one split for all searches of a data set, so that their errors can be compared
@@ -14,7 +14,7 @@ SPLIT_SEED = 0  # one split for all searches of a data set, so that their errors
 def validation_split(dataset: Dataset, n_validation: int) -> Dataset:
     """Return a data set whose test images are held out of the training images of `dataset`; its own are gone.
 
-    The classes are as even among them as they can be.
+    They have labels, and the classes are as even among them as they can be.
 
     Args:
         dataset: what there is.
@@ -23,14 +23,16 @@ def validation_split(dataset: Dataset, n_validation: int) -> Dataset:
     Raises:
         UsageError: too few images, or too few are left.
     """
-    n_train, n_classes = len(dataset.train_labels), dataset.n_classes
-    if not n_classes <= n_validation <= n_train - n_classes:
+    labeled, n_classes = dataset.labeled_rows, dataset.n_classes
+    most = len(labeled) - n_classes
+    if not n_classes <= n_validation <= most:
+        known = "" if len(labeled) == len(dataset.train_labels) else " with a label"
         raise UsageError(
             f"{n_validation} validation images do not fit {dataset.name}: there must be at least {n_classes}, "
-            f"one for each class, and at most {n_train - n_classes} of its {n_train} training images"
+            f"one for each class, and at most {most} of its {len(labeled)} training images{known}"
         )
-    order = labeled_order(dataset.train_labels, SPLIT_SEED, n_classes)
-    held_out, kept = np.sort(order[:n_validation]), np.sort(order[n_validation:])
+    held_out = np.sort(subset_order(dataset, SPLIT_SEED)[:n_validation])
+    kept = np.delete(np.arange(len(dataset.train_labels)), held_out)
     missing = set(range(n_classes)) - set(dataset.train_labels[kept].tolist())
     if missing:
         which = dataset.classes[min(missing)]
