@@ -130,7 +130,7 @@ def gan_contents(table: GANTable) -> dict[str, Any]:
     """Return what the template shows of a table of GANs, which have no labels."""
     header, rows = gan_cells(table)
     return {
-        **{"columns": header[1:], "reported": [], "ours": rows, "corrected": False},
+        **{"columns": header[1:], "reported": [], "ours": rows, "corrected": False, "beside_paper": []},
         "comparisons": [(f"{each.model}.", comparison_line(each)) for each in table.comparisons],
         "footnotes": gan_footnotes(table),
         "n_test": None,
