@@ -28,9 +28,9 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import Dataset, load_dataset
 from ladder_ebgan.data.subsets import subset_order
-from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.report.figures.drawing import counted
 from ladder_ebgan.report.lines import plus_minus
-from ladder_ebgan.report.outputs import of_gans
+from ladder_ebgan.report.outputs import of_gans, trained_section
 from ladder_ebgan.runs import RunFolder, read_record
 from ladder_ebgan.statistics import compare_paired, mean, standard_deviation
 
@@ -50,11 +50,11 @@ class Subset(NamedTuple):
 def subsets(path: Path, data: Dataset) -> Iterator[Subset]:
     """Yield those of a run folder, smallest first; the models of a seed have the same, but for crossed designs."""
     record = read_record(path)
-    recipe = Recipe.model_validate({**record["identity"]["recipe"], "labels": [1], "n_seeds": 1})
+    recipe = record["identity"]["recipe"]
     results = [
         result
         for result in RunFolder(path, record).results()
-        if recipe.settings(result.model).labeled_subset_seed is None
+        if trained_section(recipe, result.model).get("labeled_subset_seed") is None
     ]
     for labels, seed in sorted({(result.labels, result.seed) for result in results}):
         errors = {r.model: r.test_error_percent for r in results if (r.labels, r.seed) == (labels, seed)}
@@ -81,7 +81,7 @@ def measure(folder: Path, method: str, network: str | None, data: Dataset) -> No
     """Train a method on each subset that it has not been trained on; print its errors, and compare the run's."""
     path = folder / "other_methods.csv"
     row_name = method if network is None else f"{method} with {network}"
-    pairs: dict[tuple[int, str], list[tuple[float, float]]] = defaultdict(list)  # by labels and model: both errors
+    pairs: dict[tuple[int, str], list[tuple[float, float | None]]] = defaultdict(list)  # by labels and model
     for subset in subsets(folder, data):
         known = done(path).get((row_name, subset.labels, subset.seed))
         if known is None:
@@ -112,10 +112,9 @@ def compared(model: str, errors: Sequence[tuple[float, float | None]]) -> str:
     theirs, ours = zip(*finished, strict=True)
     found = compare_paired(theirs, ours)
     interval = "" if found.ci95 is None else f" (95 % interval {found.ci95[0]:+.2f} to {found.ci95[1]:+.2f})"
-    seeds = f"{found.n} seed" + "s" * (found.n > 1)
     means = [f"{plus_minus(mean(each), standard_deviation(each))} %" for each in (theirs, ours)]
     difference = f"paired difference {found.mean_difference:+.2f} points{interval}"
-    return f"{means[0]}, {model} {means[1]}, {difference}, {seeds}{left_out}"
+    return f"{means[0]}, {model} {means[1]}, {difference}, {counted(found.n, 'seed')}{left_out}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -127,11 +126,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     methods = given.method or ["label-spreading"]
     if "self-training" in methods and given.network is None:
         parser.error("self-training needs a --network, such as the recipe supervised")
-    identity = read_record(given.folder)["identity"]
-    if of_gans({"identity": identity}):
+    record = read_record(given.folder)
+    if of_gans(record):
         parser.error(f"{given.folder} is a run of GANs without labels")
-    data = load_dataset(identity["data"]["name"])
-    if data.fingerprint != identity["data"]["fingerprint"]:
+    trained_on = record["identity"]["data"]
+    data = load_dataset(trained_on["name"])
+    if data.fingerprint != trained_on["fingerprint"]:
         parser.error(f"{given.folder} is a run on other images than the packaged {data.name}")
     for method in methods:
         measure(given.folder, method, given.network if method == "self-training" else None, data)

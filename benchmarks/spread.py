@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ladder_ebgan.crossed import Spread, spread
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.report.outputs import base_of, trained_section
 from ladder_ebgan.runs import RunFolder, read_record
 
 
@@ -22,13 +22,14 @@ def crossed_errors(path: Path) -> dict[tuple[str, int], dict[int, dict[int, floa
     A variant counts as the model that it is of.
     """
     record = read_record(path)
-    recipe = Recipe.model_validate({**record["identity"]["recipe"], "labels": [1], "n_seeds": 1})
+    recipe = record["identity"]["recipe"]
     found: dict[tuple[str, int], dict[int, dict[int, float | None]]] = defaultdict(lambda: defaultdict(dict))
     for result in RunFolder(path, record).results():
-        subset_seed = recipe.settings(result.model).labeled_subset_seed
+        subset_seed = trained_section(recipe, result.model).get("labeled_subset_seed")
         if subset_seed is not None:
-            model = recipe.variants[result.model].of if result.model in recipe.variants else result.model
-            found[model, result.labels][subset_seed][result.seed] = result.test_error_percent
+            found[base_of(recipe, result.model), result.labels][subset_seed][result.seed] = (
+                result.test_error_percent
+            )
     return found
 
 

@@ -92,7 +92,7 @@ def _comparison_line(comparison: Comparison, model: str, held_out: bool) -> str:
 
 
 def paper_lines(table: Table) -> list[str]:
-    """Return in a sentence how each row differs from the one of the paper that it is to reproduce."""
+    """Return in a sentence how rows differ from those of the paper of the same model."""
     return [
         f"{each.labels} labels: {shown_name(table, each.model, each.recipe)} beside {each.reported} of "
         f"Zhao et al. 2017: difference {each.difference:+z.2f} points [95 % interval {_interval(each.ci95)[1:]} "
