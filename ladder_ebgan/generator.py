@@ -17,7 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import LayerFunctions, initial_weight, replica_matmul
+from ladder_ebgan.layers import LayerFunctions, initial_weight
+from ladder_ebgan.products import replica_matmul
 
 GENERATOR_KEY = 2  # part of the key of a weight's random stream
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ladder_ebgan.combinators import Combinator, combine, initial_combinator
-from ladder_ebgan.layers import LayerFunctions, initial_weight, normalize, replica_matmul
+from ladder_ebgan.layers import LayerFunctions, initial_weight, normalize
+from ladder_ebgan.products import replica_matmul
 
 ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 2  # parts of the key of a weight's random stream
 

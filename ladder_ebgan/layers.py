@@ -15,29 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ladder_ebgan.combinators import Combinator, combine
-from ladder_ebgan.processor import multiplies_bfloat16
 from ladder_ebgan.streams import Stream, stream_generator
 
 EPSILON = 1e-10  # added to the variance before its root; the ladder authors' value
-
-
-def replica_matmul(x: Tensor, weight: Tensor, product_dtype: torch.dtype = torch.float32) -> Tensor:
-    """Multiply each replica's examples by its own matrix.
-
-    Args:
-        x: `[replicas, batch, in]`.
-        weight: `[replicas, in, out]`.
-        product_dtype: precision of factors and product; sums run in float32 whatever it is.
-
-    Returns:
-        `[replicas, batch, out]` in `product_dtype`.
-    """
-    x, weight = x.to(product_dtype), weight.to(product_dtype)
-    if product_dtype == torch.bfloat16 and x.device.type == "cpu" and not multiplies_bfloat16():
-        x, weight = x.to(torch.float32), weight.to(torch.float32)  # the same numbers, several times as fast
-    alone = len(weight) == 1  # one replica is faster as a plain product
-    product = torch.mm(x.squeeze(0), weight.squeeze(0)).unsqueeze(0) if alone else torch.bmm(x, weight)
-    return product.to(product_dtype)
 
 
 def batch_statistics(z: Tensor) -> tuple[Tensor, Tensor]:

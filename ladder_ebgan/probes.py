@@ -16,6 +16,7 @@ from ladder_ebgan.batches import NormalStream
 from ladder_ebgan.costs import Functions
 from ladder_ebgan.floor import Product
 from ladder_ebgan.machine import Resolved
+from ladder_ebgan.products import onednn_matmul, takes_onednn
 from ladder_ebgan.streams import Stream
 from ladder_ebgan.timing import seconds_per_call
 
@@ -76,12 +77,14 @@ class Operands:
 
 
 def product_probe(operands: Operands, product: Product, n_replicas: int, device: torch.device) -> Probe:
-    """Time a product: of one replica by `torch.mm`, of more by `torch.bmm`.
+    """Time a product by the library that the engine takes: of one replica a plain one, of more a batched one.
 
     On a GPU many are captured in a graph, since a launch takes longer than a small product.
     """
     left, right, result = operands.of(product, n_replicas)
-    if n_replicas == 1:
+    if takes_onednn(left):
+        multiply: Callable[[], object] = lambda: [*map(onednn_matmul, left, right)]  # noqa: E731
+    elif n_replicas == 1:
         multiply = partial(torch.mm, left[0], right[0], out=result[0])
     else:
         multiply = partial(torch.bmm, left, right, out=result)

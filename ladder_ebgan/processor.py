@@ -23,3 +23,9 @@ def name() -> str:
 def multiplies_bfloat16() -> bool:
     """Return whether there are instructions for products of bfloat16 numbers."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(description().get("flags", "").split())
+
+
+def has_avx512_beyond_mkl() -> bool:
+    """Return whether there are vectors of 512 bits that MKL makes no use of: on processors that are not Intel's."""
+    known = description()
+    return known.get("vendor_id") != "GenuineIntel" and "avx512f" in known.get("flags", "")

@@ -15,6 +15,7 @@ from ladder_ebgan import probes
 from ladder_ebgan.bench import EngineResult, OverRounds
 from ladder_ebgan.floor import Product, Work, step_work
 from ladder_ebgan.probes import Operands, Probe, copy_probe, in_float32, peak_bytes, product_probe
+from ladder_ebgan.products import onednn_matmul
 from ladder_ebgan.recipe import Recipe, load_recipe
 from ladder_ebgan.training import initial_state
 
@@ -126,7 +127,10 @@ def test_the_floor_is_the_sum_of_its_parts() -> None:
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("adversarial", [False, True])
-def test_a_timed_product_is_the_product(n: int, dtype: torch.dtype, adversarial: bool) -> None:
+def test_a_timed_product_is_the_product(
+    monkeypatch: pytest.MonkeyPatch, n: int, dtype: torch.dtype, adversarial: bool
+) -> None:
+    monkeypatch.setattr(probes, "takes_onednn", lambda factor: False)
     work = step_work(little(), "ebgan-ladder" if adversarial else "ladder", adversarial, 4, 2)
     operands = Operands(work.products, 3, dtype, CPU)
     for product in work.products:
@@ -138,6 +142,22 @@ def test_a_timed_product_is_the_product(n: int, dtype: torch.dtype, adversarial:
         product_probe(operands, product, n, CPU).call()
         torch.testing.assert_close(result, torch.stack([a @ b for a, b in zip(left, right, strict=True)]))
         assert result.abs().max() > 0
+
+
+def test_products_are_timed_with_the_library_that_training_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    products: list[torch.Tensor] = []
+
+    def multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        products.append(onednn_matmul(left, right))
+        return products[-1]
+
+    monkeypatch.setattr(probes, "takes_onednn", lambda factor: True)
+    monkeypatch.setattr(probes, "onednn_matmul", multiply)
+    work = step_work(little(), "ladder", False, 4, 2)
+    operands = Operands(work.products, 3, torch.float32, CPU)
+    left, right, _ = operands.of(work.products[0], 3)
+    product_probe(operands, work.products[0], 3, CPU).call()
+    torch.testing.assert_close(torch.stack(products[-3:]), left @ right)
 
 
 def test_a_sample_is_the_mean_time_of_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def both(
 
 
 def trained_from_random_weights(run: Run) -> Run:
-    torch.manual_seed(5)
+    torch.manual_seed(6)  # under which no unit comes so near its ReLU's kink that rounding decides
     reference.randomize(run.state.ladder, 0.3)
     if run.state.generator is not None:
         reference.randomize(run.state.generator, 0.3)

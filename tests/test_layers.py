@@ -13,36 +13,7 @@ from ladder_ebgan.layers import (
     initial_weight,
     noisy_layer,
     normalize,
-    replica_matmul,
 )
-
-
-@pytest.mark.parametrize("replicas", [1, 3])
-def test_each_replica_is_multiplied_by_its_own_matrix(replicas: int) -> None:
-    x, weight = torch.randn(replicas, 4, 5), torch.randn(replicas, 5, 3)
-    expected = [reference.linear(x[r].tolist(), weight[r].tolist()) for r in range(replicas)]
-    assert_close(replica_matmul(x, weight), torch.tensor(expected))
-
-
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_bfloat16_products_have_coarse_factors_and_results_and_a_float32_gradient(replicas: int) -> None:
-    """1 + 2^-9 rounds to 1 in bfloat16, whose fraction has 7 bits; so do the factors, not the parameter."""
-    x = torch.full((replicas, 1, 1), 1 + 2**-9)
-    weight = torch.full((replicas, 1, 1), 3.0, requires_grad=True)
-    product = replica_matmul(x, weight, torch.bfloat16)
-    product.sum().backward()
-    assert weight.grad is not None
-    assert (product.dtype, weight.grad.dtype) == (torch.bfloat16, torch.float32)
-    assert_close(product.detach().float(), torch.full((replicas, 1, 1), 3.0), rtol=0, atol=0)
-    assert_close(weight.grad, torch.ones(replicas, 1, 1), rtol=0, atol=0)
-    assert_close(replica_matmul(x, weight.detach()), 3 * x)
-
-
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_sums_of_a_bfloat16_product_run_in_float32(replicas: int) -> None:
-    """1000 ones make 1000; a sum that is rounded to 8 bits after each one stops at 256."""
-    x, weight = torch.ones(replicas, 1, 1000), torch.ones(replicas, 1000, 1)
-    assert replica_matmul(x, weight, torch.bfloat16).flatten().tolist() == [1000.0] * replicas
 
 
 def test_statistics_by_hand() -> None:

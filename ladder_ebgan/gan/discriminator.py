@@ -16,7 +16,8 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor, nn
 
-from ladder_ebgan.layers import LayerFunctions, initial_weight, replica_matmul
+from ladder_ebgan.layers import LayerFunctions, initial_weight
+from ladder_ebgan.products import replica_matmul
 
 DISCRIMINATOR_KEY = 3  # part of the key of a weight's random stream
 
