@@ -1,4 +1,4 @@
-"""Layers with a replica axis: linear maps, batch normalisation, denoising, initialisation.
+"""Layers with a replica axis, but for the matrix products: batch normalisation, denoising, initialisation.
 
 Everything has the shape `[replicas, batch, features]`.
 
