@@ -13,7 +13,7 @@ AnyRecipe = Recipe | GANRecipe
 
 def load_any_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> AnyRecipe:
     """Read a recipe of either kind, as `recipe.load_recipe` does one of classifiers."""
-    return parse_any_recipe(recipe_tables(name_or_path, overrides), source=f"recipe '{name_or_path}'")
+    return parse_any_recipe(*recipe_tables(name_or_path, overrides))
 
 
 def parse_any_recipe(tables: dict[str, Any], source: str) -> AnyRecipe:

@@ -284,17 +284,19 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         UsageError: naming the first key that is wrong, and what would be right.
     """
-    return parse_recipe(recipe_tables(name_or_path, overrides), source=f"recipe '{name_or_path}'")
+    return parse_recipe(*recipe_tables(name_or_path, overrides))
 
 
-def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> dict[str, Any]:
-    """Return the tables of a recipe by name or path, with overrides applied, before they are checked."""
+def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> tuple[dict[str, Any], str]:
+    """Return the tables of a recipe, with overrides applied but not yet checked, and its name in messages."""
+    text = recipe_text(name_or_path)
     try:
-        tables = _with_base(name_or_path, recipe_text(name_or_path))
+        tables = _with_base(name_or_path, text)
     except RecursionError as error:
         raise UsageError(f"the recipe {name_or_path} and its base are nested too deeply") from error
     apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
-    return tables
+    base = tomllib.loads(text).get("base")  # where what is wrong may stand as well
+    return tables, f"recipe '{name_or_path}'" + (f", with its base '{base}'" if base else "")
 
 
 def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:

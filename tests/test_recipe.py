@@ -37,7 +37,7 @@ ALL_MODELS = [(name, model) for name in OF_CLASSIFIERS for model in load_recipe(
 
 
 def tables(name: str = "table2") -> dict[str, Any]:
-    return recipe_tables(name, ())
+    return recipe_tables(name, ())[0]
 
 
 def message_of(*overrides: str, recipe: str = "table2") -> str:
@@ -393,6 +393,14 @@ def test_a_base_that_is_none_is_refused(tmp_path: Path, base: str, expected: str
     (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
     message = message_of(recipe=str(path))
     assert message.startswith(f"base of the recipe {path}{expected.format(folder=tmp_path)}")
+
+
+def test_what_a_base_may_have_wrong_is_not_blamed_on_the_recipe_alone(tmp_path: Path) -> None:
+    (tmp_path / "below.toml").write_text('base = "fast"\n[ladder]\nlearning_rat = 0.5\n')
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "below.toml"\n')
+    expected = f"recipe '{path}', with its base 'below.toml': unknown key 'ladder.learning_rat'"
+    assert message_of(recipe=str(path)).startswith(expected)
 
 
 def test_a_base_nested_too_deeply_is_refused(tmp_path: Path) -> None:

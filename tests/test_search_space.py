@@ -53,6 +53,14 @@ def test_parameters_are_what_optuna_is_told(tmp_path: Path) -> None:
     }
 
 
+def test_a_recipe_of_ones_own_lies_beside_the_space(tmp_path: Path) -> None:
+    """It is looked for there, whichever the working folder is."""
+    (tmp_path / "mine.toml").write_text('base = "table2"\n[training]\nbatch_size = 77\n')
+    space = load_space(written(tmp_path, ('recipe = "table2"', 'recipe = "mine.toml"')))
+    assert isinstance(space, Space)
+    assert space.base().training.batch_size == 77
+
+
 def test_a_proposal_becomes_a_recipe(tmp_path: Path) -> None:
     """Several keys get one value; numbers are cut to the digits that they are written with."""
     space = load_space(written(tmp_path), {"set": ["ladder.n_steps=2000", "ladder.decay_start_step=0"]})

@@ -6,6 +6,7 @@ import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -232,6 +233,9 @@ def load_space(name_or_path: str, overrides: Mapping[str, Any] = {}) -> Space | 
         tables = tomllib.loads(space_text(name_or_path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the {source} is not valid TOML: {error}") from error
+    recipe = tables.get("recipe")
+    if isinstance(recipe, str) and recipe.endswith(".toml"):  # as seen from the file that names it
+        tables["recipe"] = str(Path(name_or_path).parent / recipe)
     for key, value in overrides.items():
         tables[key] = [*tables.get("set", []), *value] if key == "set" else value
     schema = _schema(tables, source)
