@@ -6,6 +6,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import gan_search
 import pytest
 import search_run
 
@@ -13,8 +14,10 @@ import ladder_ebgan.workers
 from ladder_ebgan import machine
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.search import workers
-from ladder_ebgan.search.events import Candidate, Finished, Reported, Stepped
+from ladder_ebgan.search.events import Candidate, Finished, Reported, Scored, Stepped
 from ladder_ebgan.search.search import open_search
+from ladder_ebgan.search.space import seed_of
+from ladder_ebgan.search.study import SCORES
 from ladder_ebgan.search.trainer import BatchBegun, BatchEnded, BatchTrained, Task
 from ladder_ebgan.workers import EVENT, FAILED, IDLE, STOP, TRAIN
 
@@ -101,6 +104,32 @@ def test_it_stops_with_a_checkpoint(task: Task, here: Connection) -> None:
         pass
     assert message == (IDLE, None)
     assert [path.name for path in (task.folder / "checkpoints").iterdir()] == ["0.safetensors"]
+
+
+def test_a_worker_trains_gans_as_the_searching_process_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Connection
+) -> None:
+    """Settings go to it and scores come back through the pipe; nobody is asked which of them go on."""
+    monkeypatch.setattr(ladder_ebgan.workers, "STEP_EVENT_SECONDS", 0.0)
+    with gan_search.patched(monkeypatch):
+        wanted = gan_search.request(tmp_path, gan_search.write_space(tmp_path), n_trials=4)
+        with open_search(wanted) as search:
+            task = search.task
+        _, trials = gan_search.run(wanted)
+        settings = [
+            Candidate(trial.number, wanted.space.recipe_of(trial.params), seed_of(trial.params)) for trial in trials
+        ]
+        here.send((TRAIN, task))
+        assert here.recv() == (IDLE, None)
+        here.send((TRAIN, settings))
+        said = list(iter(here.recv, (IDLE, None)))
+    assert {kind for kind, _ in said} == {EVENT}
+    events = [event for _, event in said]
+    assert (events[0], events[-1]) == (BatchBegun(0, [0, 1, 2, 3], 0, 6), BatchEnded(0))
+    steps, scored = [event.said for event in events[1:-2]], events[-2].said
+    assert steps == [Stepped(step) for step in range(1, 7)]
+    assert isinstance(scored, Scored)
+    assert scored.scores == {trial.number: trial.user_attrs[SCORES] for trial in trials}
 
 
 def test_what_goes_wrong_is_told(task: Task, here: Connection) -> None:
