@@ -96,6 +96,10 @@ def test_a_parquet_file_has_numbers_and_words(tmp_path: Path) -> None:
             "the table 'T' is a workbook or another zip archive, whatever its name says: save it",
         ),
         (b"a,b,a\n1,2,3\n", "the table 'T' has more than one column called 'a': give each a name of its own"),
+        (
+            b"5,0,0\n4,1,0\n",
+            "has more than one column called '0': if the first line is a row already, put one with the names of ",
+        ),
         (b"a,b\n1,2\n1,2,3\n", "has 3 cells in line 3, and 2 names of columns in the first"),
         (b'a,b\n1,"2\n', "is no CSV file: unexpected end of data (line 2)"),
     ],
@@ -199,6 +203,10 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             require_column(table, name)
         assert str(caught.value).endswith(f"has no column {name!r}{hint}: it has 'Species', 'width'")
+    without_names = read_table(written(tmp_path, "5.1,3.5,setosa\n4.9,3.0,setosa\n"))
+    expected = r"has no column '2': it has '5\.1', '3\.5', 'setosa' \(if the first line is a row already, put one "
+    with pytest.raises(UsageError, match=expected):
+        require_column(without_names, "2")
     many = read_table(written(tmp_path, ",".join(f"c{i}" for i in range(30)) + "\n" + ",".join("1" * 30)))
     with pytest.raises(UsageError, match=r"'c19', \.\.\.$"):
         features_of(many, ["x"], chosen=False)

@@ -303,8 +303,12 @@ def test_what_looks_like_a_mistake_in_a_table_is_told(tmp_path: Path) -> None:
     assert f"The column 'number' {seems} number.\n" in text
     assert text.count("seems to number") == 2
     assert "'NA' is taken for a class, with 10 labelled rows: a row without a label has an empty cell.\n" in text
+    assert "first line" not in text
     text = tiny.done(*options, "--drop-column", "id", "--drop-column", "number").stdout
     assert "seems to number" not in text
+    write(path, [{"-0.7" if name == "length" else name: value for name, value in row.items()} for row in content])
+    text = tiny.done(*options).stdout
+    assert "There are columns with names such as '-0.7': if the first line is a row already, put one with" in text
 
 
 def test_predictions_of_rows_far_outside_are_noted(run: Path, tmp_path: Path) -> None:

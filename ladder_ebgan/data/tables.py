@@ -5,7 +5,7 @@ import difflib
 import io
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ DOUBTFUL = {"na", "n/a", "null", "none", "?", "-"}  # no number, but it may be a
 INDEX = "__index_level_"  # begins the name under which pandas keeps an index in a Parquet file
 LISTED = 5  # columns in a message, with what is missing in each
 MOST_NAMES = 20  # of columns in a message
+NO_HEADER = "if the first line is a row already, put one with the names of the columns in front"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,8 @@ def read_table(path: Path) -> Table:
         raise UsageError(f"cannot read {source}: {error.strerror or one_line(error)}") from error
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{source} has more than one column called {twice[0]!r}: give each a name of its own")
+        advice = NO_HEADER if _is_number(twice[0]) else "give each a name of its own"
+        raise UsageError(f"{source} has more than one column called {twice[0]!r}: {advice}")
     n_rows = len(arrays[0]) if arrays else 0
     if not n_rows:
         raise UsageError(f"{source} has no rows" + (" below the names of its columns" if names else ""))
@@ -171,7 +173,13 @@ def require_column(table: Table, name: str) -> None:
     names = list(table.columns)
     close = difflib.get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    raise UsageError(f"{table.source} has no column {name!r}{hint}: it has {table.listed_columns}")
+    advice = f" ({NO_HEADER})" if measured_names(names) else ""
+    raise UsageError(f"{table.source} has no column {name!r}{hint}: it has {table.listed_columns}{advice}")
+
+
+def measured_names(names: Iterable[str]) -> list[str]:
+    """Return those names of columns that look like values of a row: numbers with a fraction."""
+    return [name for name in names if re.fullmatch(r"[+-]?[0-9]*\.[0-9]+", name)]
 
 
 def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:
