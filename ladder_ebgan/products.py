@@ -38,8 +38,9 @@ def replica_matmul(x: Tensor, weight: Tensor, product_dtype: torch.dtype = torch
 
 def takes_onednn(factor: Tensor) -> bool:
     """Return whether oneDNN is to multiply matrices like this one."""
-    on_cpu = factor.device.type == "cpu" and factor.dtype == torch.float32
-    return on_cpu and processor.has_avx512_beyond_mkl() and torch.backends.mkldnn.is_available()
+    if factor.device.type != "cpu" or factor.dtype != torch.float32 or torch.compiler.is_compiling():
+        return False  # what is traced is what a GPU runs
+    return processor.has_avx512_beyond_mkl() and torch.backends.mkldnn.is_available()
 
 
 def onednn_matmul(left: Tensor, right: Tensor) -> Tensor:
@@ -68,8 +69,8 @@ class _OneDnnMatmul(torch.autograd.Function):
 
 
 def _onednn_bmm(left: Tensor, right: Tensor) -> Tensor:
-    if len(left) == 1:
-        return onednn_matmul(left.squeeze(0), right.squeeze(0)).unsqueeze(0)
+    if len(left) == 1:  # unsqueeze_ makes no view: autograd can add further gradients in place
+        return onednn_matmul(left.squeeze(0), right.squeeze(0)).unsqueeze_(0)
     product = left.new_empty(len(left), left.shape[1], right.shape[2])
     for replica, factors in enumerate(zip(left, right, strict=True)):
         product[replica] = onednn_matmul(*factors)
