@@ -79,11 +79,12 @@ class Operands:
 def product_probe(operands: Operands, product: Product, n_replicas: int, device: torch.device) -> Probe:
     """Time a product by the library that the engine takes: of one replica a plain one, of more a batched one.
 
-    On a GPU many are captured in a graph, since a launch takes longer than a small product.
+    oneDNN multiplies one replica after the other, and makes room for each product itself. On a GPU many are
+    captured in a graph, since a launch takes longer than a small product.
     """
     left, right, result = operands.of(product, n_replicas)
     if takes_onednn(left):
-        multiply: Callable[[], object] = lambda: [*map(onednn_matmul, left, right)]  # noqa: E731
+        multiply: Callable[[], object] = partial(_multiply_each, left, right)
     elif n_replicas == 1:
         multiply = partial(torch.mm, left[0], right[0], out=result[0])
     else:
@@ -95,6 +96,11 @@ def product_probe(operands: Operands, product: Product, n_replicas: int, device:
             multiply()
 
     return Probe.of(capture.captured(multiply_all, device), device, units)
+
+
+def _multiply_each(left: Tensor, right: Tensor) -> None:
+    for factors in zip(left, right, strict=True):
+        onednn_matmul(*factors)
 
 
 def copy_probe(device: torch.device) -> Probe:

@@ -22,10 +22,16 @@ def name() -> str:
 
 def multiplies_bfloat16() -> bool:
     """Return whether there are instructions for products of bfloat16 numbers."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(description().get("flags", "").split())
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
 
 
 def has_avx512_beyond_mkl() -> bool:
-    """Return whether there are vectors of 512 bits that MKL makes no use of: on processors that are not Intel's."""
-    known = description()
-    return known.get("vendor_id") != "GenuineIntel" and "avx512f" in known.get("flags", "")
+    """Return whether there are vectors of 512 bits that MKL makes no use of: on processors that are not Intel's.
+
+    False where the system does not tell, which is where it is not Linux.
+    """
+    return "avx512f" in _flags() and description().get("vendor_id") != "GenuineIntel"
+
+
+def _flags() -> set[str]:
+    return set(description().get("flags", "").split())

@@ -3,7 +3,6 @@
 import json
 import tomllib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -29,7 +28,7 @@ from ladder_ebgan.checking import (
 )
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.overrides import apply_changes
-from ladder_ebgan.recipe_files import recipe_text
+from ladder_ebgan.recipe_files import recipe_text, seen_from
 
 MODELS = ("ladder", "ladder-matched", "ebgan-ladder")
 GAN_MODELS = ("gan", "ebgan")  # without labels, of recipes of their own
@@ -296,7 +295,7 @@ def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> tuple[dict[str
         raise UsageError(f"the recipe {name_or_path} and its base are nested too deeply") from error
     apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
     base = tomllib.loads(text).get("base")  # where what is wrong may stand as well
-    return tables, f"recipe '{name_or_path}'" + (f", with its base '{base}'" if base else "")
+    return tables, f"recipe '{name_or_path}'" + (f" (with its base '{base}')" if base else "")
 
 
 def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:
@@ -312,8 +311,7 @@ def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:
         raise UsageError(f"{its_base} must be the name or the file of a recipe, in quotes")
     if depth == MAX_BASES:
         raise UsageError(f"{its_base}: more than {MAX_BASES} recipes rest on each other; is one its own base?")
-    if base.endswith(".toml"):  # as seen from the file that names it
-        base = str(Path(name_or_path).parent / base)
+    base = seen_from(base, name_or_path)
     try:
         base_text = recipe_text(base)
     except UsageError as error:

@@ -23,6 +23,11 @@ def recipe_text(name_or_path: str) -> str:
     return _file_text(name_or_path, "recipe", recipe_names())
 
 
+def seen_from(name_or_path: str, file: str) -> str:
+    """Return the recipe that a file names: its path is one from that file; the name of a packaged one stays."""
+    return str(Path(file).parent / name_or_path) if name_or_path.endswith(".toml") else name_or_path
+
+
 def _file_text(name_or_path: str, what: str, names: list[str]) -> str:
     """Return the text of a file of one's own; `what` it is and the `names` there are stand in messages."""
     path = Path(name_or_path)

@@ -207,6 +207,10 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     expected = r"has no column '2': it has '5\.1', '3\.5', 'setosa' \(if the first line is a row already, put one "
     with pytest.raises(UsageError, match=expected):
         require_column(without_names, "2")
+    with pytest.raises(
+        UsageError, match=r" has no columns 'a', 'b': .*'setosa' \(if the first line is a row already, "
+    ):
+        features_of(without_names, ["a", "b"], chosen=False)
     many = read_table(written(tmp_path, ",".join(f"c{i}" for i in range(30)) + "\n" + ",".join("1" * 30)))
     with pytest.raises(UsageError, match=r"'c19', \.\.\.$"):
         features_of(many, ["x"], chosen=False)

@@ -16,6 +16,7 @@ from group_run import COMPILER, Run, reported
 from torch import Tensor
 from torch.testing import assert_close
 
+from ladder_ebgan import processor
 from ladder_ebgan.recipe import Recipe
 
 pytestmark = COMPILER
@@ -28,6 +29,14 @@ LONGER = (
     *("ebgan-ladder.decay_start_step=40", f"ebgan-ladder.adversarial_steps={N_STEPS}"),
     *(f"ebgan-ladder.margin.steps=[0, {N_STEPS}]", "ebgan-ladder.margin.values=[6, 0]"),
 )
+
+
+@pytest.fixture(autouse=True)
+def products_by_mkl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have MKL multiply: under its rounding no unit comes so near its ReLU's kink here that rounding decides."""
+    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: False)
+
+
 EVERY_LAYER = tuple(f"{model}.denoising_weights=[90, 3, 2, 1, 1, 1, 1]" for model in ("ladder", "ebgan-ladder"))
 WEIGHTS = pytest.mark.parametrize("weights", [(), EVERY_LAYER], ids=["bottom", "every layer"])
 MODELS = pytest.mark.parametrize("model", ["ladder", "ebgan-ladder"])
@@ -45,7 +54,7 @@ def both(
 
 
 def trained_from_random_weights(run: Run) -> Run:
-    torch.manual_seed(6)  # under which no unit comes so near its ReLU's kink that rounding decides
+    torch.manual_seed(5)
     reference.randomize(run.state.ladder, 0.3)
     if run.state.generator is not None:
         reference.randomize(run.state.generator, 0.3)

@@ -10,8 +10,12 @@ from ladder_ebgan.products import replica_matmul
 
 @pytest.fixture(params=["MKL", "oneDNN"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have one library or the other multiply, whatever the processor is."""
+    """Have one library or the other multiply, whatever the processor is; bfloat16 too, as without instructions."""
     name: str = request.param
+    if name == "oneDNN":
+        if not torch.backends.mkldnn.is_available():
+            pytest.skip("PyTorch was built without oneDNN")
+        monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: False)
     monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: name == "oneDNN")
     return name
 
@@ -47,15 +51,17 @@ def test_sums_of_a_bfloat16_product_run_in_float32(replicas: int) -> None:
     assert replica_matmul(x, weight, torch.bfloat16).flatten().tolist() == [1000.0] * replicas
 
 
-@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("replicas", [1, 3])
 @pytest.mark.parametrize("wanted", ["x", "weight", "both"])
-def test_gradients_are_those_of_the_definition(replicas: int, wanted: str) -> None:
+def test_gradients_are_those_of_the_definition(replicas: int, wanted: str, library: str) -> None:
     """Of y = x W: dx = g W^T and dW = x^T g, summed here with nothing but `einsum`."""
     x, weight, gradient = torch.randn(replicas, 7, 5), torch.randn(replicas, 5, 3), torch.randn(replicas, 7, 3)
     x.requires_grad_(wanted != "weight")
     weight.requires_grad_(wanted != "x")
-    replica_matmul(x, weight).backward(gradient)
+    product = replica_matmul(x, weight)
+    assert product.grad_fn is not None
+    assert ("OneDnn" in product.grad_fn.name()) == (library == "oneDNN")
+    product.backward(gradient)
     if wanted == "weight":
         assert x.grad is None
     else:
@@ -72,8 +78,27 @@ def test_factors_may_lie_in_memory_as_they_like() -> None:
     assert_close(replica_matmul(x, weight), torch.einsum("rbi,rio->rbo", x, weight))
 
 
-def test_with_onednn_a_replica_among_others_has_the_bits_of_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: True)
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_no_examples_have_no_products_and_no_gradient(replicas: int) -> None:
+    weight = torch.ones(replicas, 5, 3, requires_grad=True)
+    product = replica_matmul(torch.ones(replicas, 0, 5), weight)
+    product.sum().backward()
+    assert product.shape == (replicas, 0, 3)
+    assert_close(weight.grad, torch.zeros(replicas, 5, 3))
+
+
+@pytest.mark.parametrize("library", ["oneDNN"], indirect=True)
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("shape", [(2, 5, 3), (1, 4, 3)])
+def test_sizes_that_do_not_fit_are_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=rf"no product: \[1, 7, 5\] and \[{shape[0]}, {shape[1]}, 3\]"):
+        replica_matmul(torch.ones(1, 7, 5), torch.ones(shape))
+
+
+@pytest.mark.parametrize("library", ["oneDNN"], indirect=True)
+@pytest.mark.usefixtures("library")
+def test_with_onednn_a_replica_among_others_has_the_bits_of_one_alone() -> None:
     x, weight = torch.randn(3, 40, 50), torch.randn(3, 50, 30)
     together = _products(x, weight)
     for replica in range(3):

@@ -399,7 +399,7 @@ def test_what_a_base_may_have_wrong_is_not_blamed_on_the_recipe_alone(tmp_path: 
     (tmp_path / "below.toml").write_text('base = "fast"\n[ladder]\nlearning_rat = 0.5\n')
     path = tmp_path / "mine.toml"
     path.write_text('base = "below.toml"\n')
-    expected = f"recipe '{path}', with its base 'below.toml': unknown key 'ladder.learning_rat'"
+    expected = f"recipe '{path}' (with its base 'below.toml'): unknown key 'ladder.learning_rat'"
     assert message_of(recipe=str(path)).startswith(expected)
 
 

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from ladder_ebgan import costs, processor
 from ladder_ebgan.gan import training as gan_training
 from ladder_ebgan.gan.training import Settings
+from ladder_ebgan.products import replica_matmul
 from ladder_ebgan.recipe import Recipe
 
 MakeRecipe = Callable[..., Recipe]
@@ -91,3 +92,17 @@ def test_a_traced_step_of_a_gan_is_the_step(settings: Settings, trace: Callable[
     assert 2 <= len(graphs) <= 4
     for (_, a), (_, b) in zip(expected, traced, strict=True):
         assert_close(b, a, rtol=1e-4, atol=1e-4)
+
+
+def test_products_are_traced_as_those_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: True)
+    called: list[str] = []
+
+    def backend(graph: Any, _: object) -> Any:
+        called.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    traced = torch.compile(replica_matmul, backend=backend, dynamic=False, fullgraph=True)
+    traced(torch.ones(2, 3, 4), torch.ones(2, 4, 5))
+    assert any("bmm" in name for name in called)
+    assert not any("mkldnn" in name for name in called)

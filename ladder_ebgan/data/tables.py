@@ -27,6 +27,7 @@ INDEX = "__index_level_"  # begins the name under which pandas keeps an index in
 LISTED = 5  # columns in a message, with what is missing in each
 MOST_NAMES = 20  # of columns in a message
 NO_HEADER = "if the first line is a row already, put one with the names of the columns in front"
+A_VALUE = r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"  # what a row has, and few columns are called
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def read_table(path: Path) -> Table:
         raise UsageError(f"cannot read {source}: {error.strerror or one_line(error)}") from error
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
-        advice = NO_HEADER if _is_number(twice[0]) else "give each a name of its own"
+        advice = NO_HEADER if any(map(_is_number, names)) else "give each a name of its own"
         raise UsageError(f"{source} has more than one column called {twice[0]!r}: {advice}")
     n_rows = len(arrays[0]) if arrays else 0
     if not n_rows:
@@ -140,7 +141,7 @@ def features_of(table: Table, names: Sequence[str], chosen: bool) -> NDArray[np.
     if len(missing) > 1:
         raise UsageError(
             f"{table.source} has no columns {', '.join(map(repr, missing[:MOST_NAMES]))}: it has "
-            f"{table.listed_columns}"
+            f"{table.listed_columns}{_header_advice(table)}"
         )
     for name in missing:
         require_column(table, name)
@@ -173,13 +174,18 @@ def require_column(table: Table, name: str) -> None:
     names = list(table.columns)
     close = difflib.get_close_matches(name, names, n=1) or [n for n in names if n.lower() == name.lower()]
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    advice = f" ({NO_HEADER})" if measured_names(names) else ""
-    raise UsageError(f"{table.source} has no column {name!r}{hint}: it has {table.listed_columns}{advice}")
+    raise UsageError(
+        f"{table.source} has no column {name!r}{hint}: it has {table.listed_columns}{_header_advice(table)}"
+    )
 
 
-def measured_names(names: Iterable[str]) -> list[str]:
-    """Return those names of columns that look like values of a row: numbers with a fraction."""
-    return [name for name in names if re.fullmatch(r"[+-]?[0-9]*\.[0-9]+", name)]
+def names_like_values(names: Iterable[str]) -> list[str]:
+    """Return those names of columns that look like values of a row: numbers with a decimal point."""
+    return [name for name in names if re.fullmatch(A_VALUE, name)]
+
+
+def _header_advice(table: Table) -> str:
+    return f" ({NO_HEADER})" if names_like_values(table.columns) else ""
 
 
 def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:

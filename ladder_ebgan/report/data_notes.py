@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ladder_ebgan.data import Dataset
-from ladder_ebgan.data.tables import DOUBTFUL, NO_HEADER, measured_names
+from ladder_ebgan.data.tables import DOUBTFUL, NO_HEADER, names_like_values
 from ladder_ebgan.experiment import Experiment, Request
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 
@@ -39,8 +39,8 @@ def chosen_settings(request: Request) -> str:
 def _column_notes(dataset: Dataset) -> Iterator[str]:
     """Yield what looks like a mistake in the columns of a table."""
     assert dataset.columns is not None
-    if measured := measured_names(dataset.columns.features):
-        yield f"There are columns with names such as {measured[0]!r}: {NO_HEADER}."
+    if values := names_like_values(dataset.columns.features):
+        yield f"There are columns with names such as {values[0]!r}: {NO_HEADER}."
     features = dataset.columns.scaling.undo(dataset.train_images)
     for name, values in zip(dataset.columns.features, features.T, strict=True):
         if _numbers_rows(values):

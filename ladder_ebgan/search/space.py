@@ -6,7 +6,6 @@ import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -17,7 +16,7 @@ from ladder_ebgan.checking import Positive, first_problem
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.recipe import Recipe, Section, load_recipe
-from ladder_ebgan.recipe_files import space_text
+from ladder_ebgan.recipe_files import seen_from, space_text
 
 DIGITS = 4  # of a number that is proposed
 
@@ -222,7 +221,7 @@ def load_space(name_or_path: str, overrides: Mapping[str, Any] = {}) -> Space | 
     """Read a search space by name or path, and check it and what its settings come to.
 
     Args:
-        name_or_path: of a packaged space, or a file that ends in .toml.
+        name_or_path: of a packaged space, or a file that ends in .toml; a recipe of one's own lies beside it.
         overrides: keys of the space that are given another value; those of `set` are added.
 
     Raises:
@@ -233,9 +232,8 @@ def load_space(name_or_path: str, overrides: Mapping[str, Any] = {}) -> Space | 
         tables = tomllib.loads(space_text(name_or_path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the {source} is not valid TOML: {error}") from error
-    recipe = tables.get("recipe")
-    if isinstance(recipe, str) and recipe.endswith(".toml"):  # as seen from the file that names it
-        tables["recipe"] = str(Path(name_or_path).parent / recipe)
+    if isinstance(recipe := tables.get("recipe"), str):
+        tables["recipe"] = seen_from(recipe, name_or_path)
     for key, value in overrides.items():
         tables[key] = [*tables.get("set", []), *value] if key == "set" else value
     schema = _schema(tables, source)
