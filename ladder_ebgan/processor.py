@@ -22,7 +22,7 @@ def name() -> str:
 
 def multiplies_bfloat16() -> bool:
     """Return whether there are instructions for products of bfloat16 numbers."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_words(description().get("flags", "")))
 
 
 def has_avx512_beyond_mkl() -> bool:
@@ -30,8 +30,10 @@ def has_avx512_beyond_mkl() -> bool:
 
     False where the system does not tell, which is where it is not Linux.
     """
-    return "avx512f" in _flags() and description().get("vendor_id") != "GenuineIntel"
+    known = description()
+    return "avx512f" in _words(known.get("flags", "")) and known.get("vendor_id") != "GenuineIntel"
 
 
-def _flags() -> set[str]:
-    return set(description().get("flags", "").split())
+@cache
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())  # once: each product of a step asks

@@ -288,22 +288,25 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
 
 def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> tuple[dict[str, Any], str]:
     """Return the tables of a recipe, with overrides applied but not yet checked, and its name in messages."""
-    text = recipe_text(name_or_path)
+    own = _parsed(name_or_path, recipe_text(name_or_path))
+    base = own.get("base")  # where what is wrong may stand as well
     try:
-        tables = _with_base(name_or_path, text)
+        tables = _with_base(name_or_path, own)
     except RecursionError as error:
         raise UsageError(f"the recipe {name_or_path} and its base are nested too deeply") from error
     apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
-    base = tomllib.loads(text).get("base")  # where what is wrong may stand as well
     return tables, f"recipe '{name_or_path}'" + (f" (with its base '{base}')" if base else "")
 
 
-def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:
-    """Return the tables of a recipe over those of its `base`, which may have a base of its own."""
+def _parsed(name_or_path: str, text: str) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # bad TOML, a number of thousands of digits, endless brackets
         raise UsageError(f"the recipe {name_or_path} is not valid TOML: {error}") from error
+
+
+def _with_base(name_or_path: str, tables: dict[str, Any], depth: int = 0) -> dict[str, Any]:
+    """Return the tables of a recipe over those of its `base`, which may have a base of its own."""
     if "base" not in tables:
         return tables
     base, its_base = tables.pop("base"), f"base of the recipe {name_or_path}"
@@ -316,7 +319,7 @@ def _with_base(name_or_path: str, text: str, depth: int = 0) -> dict[str, Any]:
         base_text = recipe_text(base)
     except UsageError as error:
         raise UsageError(f"{its_base}: {error}") from error
-    return _merged(_with_base(base, base_text, depth + 1), tables)
+    return _merged(_with_base(base, _parsed(base, base_text), depth + 1), tables)
 
 
 def _merged(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tiny
 import torch
 from torch import Tensor
 
+from ladder_ebgan import processor
 from ladder_ebgan.recipe import Recipe, load_recipe
 
 ON_GPU = [
@@ -83,3 +84,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiny.Server]:
     """Starts real processes, of runs or of their workers, and ends with the tests of its module."""
     with tiny.server(tmp_path_factory.mktemp("server")) as it:
         yield it
+
+
+@pytest.fixture
+def products_by_mkl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have PyTorch's own products multiply float32 matrices, whatever the processor is."""
+    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: False)

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from torch.utils.flop_counter import FlopCounterMode
 
-from ladder_ebgan import machine, processor
+from ladder_ebgan import machine
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.gan.engine import GANEngine
@@ -79,11 +79,9 @@ def tiny_recipe(model: str, *changes: str) -> GANRecipe:
 
 @pytest.mark.parametrize("model", ["gan", "ebgan"])
 @pytest.mark.parametrize("layers", [2, 4])
-def test_the_operations_are_those_that_pytorch_counts(
-    model: str, layers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It counts those of its own products, whatever multiplies them on this processor."""
-    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: False)
+@pytest.mark.usefixtures("products_by_mkl")
+def test_the_operations_are_those_that_pytorch_counts(model: str, layers: int) -> None:
+    """It counts those of `mm` and `bmm`, not those of oneDNN's operator."""
     deeper = [f"{model}.{side}.n_layers={layers}" for side in ("generator", "discriminator")]
     recipe = tiny_recipe(model, *deeper)
     engine = GANEngine.prepare(recipe, load_dataset("digits"), resolve("cpu", "float32", 1, False, 6, 1))

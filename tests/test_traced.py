@@ -21,10 +21,8 @@ FULL = "ladder.denoising_weights=[1000, 10, 0, 2, 0, 0, 0.5]"
 
 
 @pytest.fixture
-def trace(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+def trace(monkeypatch: pytest.MonkeyPatch, products_by_mkl: None) -> Callable[[], list[Any]]:
     """A function after whose call functions are traced, and which returns the list of their graphs."""
-
-    monkeypatch.setattr(processor, "has_avx512_beyond_mkl", lambda: False)  # both by one library
 
     def begin() -> list[Any]:
         torch._dynamo.reset()

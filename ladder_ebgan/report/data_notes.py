@@ -39,8 +39,8 @@ def chosen_settings(request: Request) -> str:
 def _column_notes(dataset: Dataset) -> Iterator[str]:
     """Yield what looks like a mistake in the columns of a table."""
     assert dataset.columns is not None
-    if values := names_like_values(dataset.columns.features):
-        yield f"There are columns with names such as {values[0]!r}: {NO_HEADER}."
+    if unlikely := names_like_values(dataset.columns.features):
+        yield f"There are columns with names such as {unlikely[0]!r}: {NO_HEADER}."
     features = dataset.columns.scaling.undo(dataset.train_images)
     for name, values in zip(dataset.columns.features, features.T, strict=True):
         if _numbers_rows(values):
