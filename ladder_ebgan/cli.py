@@ -77,11 +77,11 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; a mistake is told in one line, without a traceback."""
-    # Threads that wait for each other spin for about a millisecond, then sleep: to sleep at once makes a step half
-    # as fast, to spin on makes it twenty times slower as soon as another process wants a core. The setting is read
-    # when torch is imported, which only a command does.
+    # Threads that wait for each other spin for about a tenth of a millisecond, then sleep: to sleep at once makes a
+    # step longer by a third, to spin on makes it ten times as long as soon as another process wants a core
+    # (benchmarks/waiting_threads.py). The setting is read when torch is imported, which only a command does.
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else ""

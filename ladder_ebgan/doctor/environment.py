@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ladder_ebgan.doctor.finding import Finding
 
 PREFIXES = ("GOMP_", "LADDER_EBGAN_", "OMP_")
-OWN_SPINCOUNT = "100000"  # that the command line sets for itself
+OWN_SPINCOUNT = "3000"  # that the command line sets for itself
 BINDS = "binds threads to cores, so that a run sees fewer cores than there are"
 
 HARMLESS = {
@@ -22,7 +22,7 @@ DOUBTFUL = {
     "OMP_PLACES": BINDS,
     "OMP_PROC_BIND": BINDS,
     "OMP_THREAD_LIMIT": "no more threads than this are started, whatever a run chooses",
-    "OMP_WAIT_POLICY": "passive doubles the time of a step; active makes it far longer beside another busy process",
+    "OMP_WAIT_POLICY": "passive makes a step longer, active far longer as soon as another process is busy",
 }
 
 
@@ -45,5 +45,5 @@ def _judged(name: str, value: str, options: Mapping[str, str]) -> tuple[str, boo
     if name in DOUBTFUL and (name, value.lower()) != ("OMP_PROC_BIND", "false"):
         return DOUBTFUL[name], True
     if (name, value) == ("GOMP_SPINCOUNT", OWN_SPINCOUNT):
-        return "set by ladder-ebgan; threads wait a millisecond before they sleep", False
+        return "set by ladder-ebgan; threads wait a tenth of a millisecond before they sleep", False
     return HARMLESS.get(name, "passed on to OpenMP"), False
