@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     labels: Tensor  # [replicas, batch], class indices
     noise: Tensor  # [replicas, 2 batch, units of all layers], standard normal
     latents: Tensor | None  # [replicas, batch, latent], standard normal; None without a generator
-    generated_noise: Tensor | None  # [replicas, batch, units of all layers]
+    generated_noise: Tensor | None  # [replicas, batch, units of all layers]; None where they pass a clean ladder
     directions: Tensor | None = None  # [replicas, batch, features], standard normal; None where they are not used
 
 
@@ -140,12 +140,15 @@ class BatchStream(ImageStream):
             for subset, labeled, unlabeled in zip(self.subsets, self.labeled, self.unlabeled, strict=True)
         ]
 
-    def current(self, adversarial: bool = False, with_directions: bool = False) -> Batch:
+    def current(
+        self, adversarial: bool = False, with_directions: bool = False, corrupt_generated: bool = True
+    ) -> Batch:
         """Return the batch of the step that the stream stands at.
 
         Args:
             adversarial: with latents and the noise of generated images.
             with_directions: with those of virtual adversarial training.
+            corrupt_generated: whether generated images have noise.
         """
         index = self.indices()
         return Batch(
@@ -153,6 +156,6 @@ class BatchStream(ImageStream):
             labels=self.labels[index[:, : self.batch_size]],
             noise=self.noise.at(self.step),
             latents=self.latents.at(self.step) if adversarial else None,
-            generated_noise=self.generated_noise.at(self.step) if adversarial else None,
+            generated_noise=self.generated_noise.at(self.step) if adversarial and corrupt_generated else None,
             directions=self.directions.at(self.step) if with_directions else None,
         )

@@ -72,13 +72,19 @@ def ladder_costs(
     return LadderCosts(total, classification, denoising, energy, energies)
 
 
-def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor:
-    """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places."""
+def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor | None) -> Tensor:
+    """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places.
+
+    Args:
+        ladder: the discriminators.
+        generated: `[replicas, batch, features]`.
+        noise: standard normal `[replicas, batch, units of all layers]`; None for a clean pass.
+    """
     return reconstruction_energy(ladder.reconstruct(generated, noise), generated)
 
 
-def generated_energy_and_code(ladder: Ladder, generated: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `generated_energy`, and the encoder's output in the same noisy pass: `Encoding.code`."""
+def generated_energy_and_code(ladder: Ladder, generated: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return `generated_energy`, and the encoder's output in the same pass: `Encoding.code`."""
     encoding = ladder.encode(generated, noise)
     reconstruction = ladder.decode(encoding.z, encoding.logits)[0]
     return reconstruction_energy(reconstruction, generated), encoding.code
@@ -94,11 +100,13 @@ class Functions:
     """The pure functions that a step is made of, as they are or compiled."""
 
     ladder_costs: Callable[..., LadderCosts] = ladder_costs
-    generated_energy: Callable[[Ladder, Tensor, Tensor], Tensor] = generated_energy
+    generated_energy: Callable[[Ladder, Tensor, Tensor | None], Tensor] = generated_energy
     generate: Callable[[Generator, Tensor], Tensor] = Generator.forward
     normal: Callable[[Tensor, Tensor, Sequence[int]], Tensor] = philox_normal
     layers: LayerFunctions = field(default_factory=LayerFunctions)
-    generated_energy_and_code: Callable[[Ladder, Tensor, Tensor], tuple[Tensor, Tensor]] = generated_energy_and_code
+    generated_energy_and_code: Callable[[Ladder, Tensor, Tensor | None], tuple[Tensor, Tensor]] = (
+        generated_energy_and_code
+    )
 
     @classmethod
     def prepare(cls, compiled: bool, device: torch.device) -> "Functions":

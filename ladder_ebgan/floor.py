@@ -90,7 +90,7 @@ def step_work(recipe: Recipe, model: str, adversarial: bool, n_features: int, n_
     network = recipe.network
     n_units = sum(sizes)
     n_parameters = _ladder_parameters(sizes, weighted, network.softmax_gamma, N_PARAMETERS[network.combinator])
-    n_normals = (corrupted_rows + generated_rows) * n_units
+    n_normals = corrupted_rows * n_units
     if adversarial:
         assert isinstance(settings, EBGANLadderSettings)
         options = settings.generator
@@ -106,7 +106,7 @@ def step_work(recipe: Recipe, model: str, adversarial: bool, n_features: int, n_
                 [Product("forward", batch, sizes[-2], batch), Product("input gradient", batch, batch, sizes[-2])]
             )
         n_parameters += sum(n_in * n_out + n_out for n_in, n_out in generator)
-        n_normals += batch * generator_sizes[0]
+        n_normals += batch * (generator_sizes[0] + (n_units if settings.corrupt_generated else 0))
     products = tuple(replace(product, count=count) for product, count in found.items())
     return Work(products, n_parameters, n_normals)
 

@@ -178,7 +178,7 @@ class Ladder(nn.Module):
             return torch.softmax(logits, dim=-1)
         return replica_matmul(z_hat[layer + 1], self.decoder_weight[str(layer)], self.product_dtype)
 
-    def reconstruct(self, x: Tensor, noise: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, noise: Tensor | None) -> Tensor:
         """Return `z_hat` of layer 0 for `x` `[replicas, batch, features]`, as one group of its own."""
         encoding = self.encode(x, noise)
         return self.decode(encoding.z, encoding.logits)[0]

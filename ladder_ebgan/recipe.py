@@ -176,7 +176,8 @@ class EBGANLadderSettings(LadderSettings):
     generator: GeneratorSettings
     energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
     pulling_away_weight: NonNegative = 0.0  # of Eq. (14) in the generator's loss
-    added = {**LadderSettings.added, "energy_weighted": True, "pulling_away_weight": 0.0}
+    corrupt_generated: bool = True  # whether generated images pass the ladder with noise, as real ones do
+    added = {**LadderSettings.added, "energy_weighted": True, "pulling_away_weight": 0.0, "corrupt_generated": True}
 
     @property
     def has_generator(self) -> bool:

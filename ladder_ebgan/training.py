@@ -185,15 +185,14 @@ def adversarial_step(
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
-    Both see the same generated images under the same noise. The generated images pass the ladder as a batch of
-    their own, with its own statistics; at margin 0 the discriminator's update is the plain ladder's, to the bit.
-    The energy carries lambda_L2 as a whole, hinge included, so the margin is in the unit of the energy; the hinge
-    has a weight of 1 if it is not to be `energy_weighted`. The generators' loss alone has the pulling-away term.
-    Generators without an optimiser stay as they are.
+    Both see the same generated images under the same noise, or without any if the batch has none for them. These
+    pass the ladder as a batch of their own, with its own statistics; at margin 0 the discriminator's update is the
+    plain ladder's, to the bit. The energy carries lambda_L2 as a whole, hinge included, so the margin is in the
+    unit of the energy; the hinge has a weight of 1 if it is not to be `energy_weighted`. The generators' loss alone
+    has the pulling-away term. Generators without an optimiser stay as they are.
     """
     assert state.generator is not None
     assert batch.latents is not None
-    assert batch.generated_noise is not None
     real = _ladder_costs(state, batch, functions, classification_weight, consistency)
     generated = functions.generate(state.generator, batch.latents)
     energy = functions.generated_energy(state.ladder, generated.detach(), batch.generated_noise)
@@ -211,7 +210,7 @@ def adversarial_step(
 
 
 def _generator_cost(
-    ladder: Ladder, generated: Tensor, noise: Tensor, functions: Functions, pulling_away_weight: float
+    ladder: Ladder, generated: Tensor, noise: Tensor | None, functions: Functions, pulling_away_weight: float
 ) -> Tensor:
     """Return Eq. (2), and if it has a weight Eq. (14) of the encoder's outputs in the same pass."""
     if not pulling_away_weight:
@@ -279,6 +278,7 @@ class Stepper:
         of_ebgan = first if isinstance(first, EBGANLadderSettings) else None
         self.energy_weighted = of_ebgan is not None and of_ebgan.energy_weighted
         self.pulling_away_weight = 0.0 if of_ebgan is None else of_ebgan.pulling_away_weight
+        self.corrupt_generated = of_ebgan is not None and of_ebgan.corrupt_generated
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
         self.vat_weight = per_replica([each.vat_weight for each in self.settings], device)
         self.vat_radius = per_replica([each.vat_radius for each in self.settings], device)
@@ -297,7 +297,7 @@ class Stepper:
         learning_rate, generator_learning_rate, margin, pseudo_label_weight = self._current_rates()
         consistency = self._consistency(pseudo_label_weight)
         _set_learning_rates(state.ladder_optimizer, learning_rate)
-        batch = self.batches.current(adversarial, with_directions=self.settings[0].vat_weight > 0)
+        batch = self.batches.current(adversarial, self.settings[0].vat_weight > 0, self.corrupt_generated)
         if adversarial:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)

@@ -226,7 +226,7 @@ def generate(p: Parameters, n_layers: int, latents: Matrix) -> Matrix:
     return h
 
 
-def energies(p: Parameters, net: Network, x: Matrix, noise: Matrix) -> list[float]:
+def energies(p: Parameters, net: Network, x: Matrix, noise: Matrix | None) -> list[float]:
     """D(x) of each image, normalised by the statistics of these images alone."""
     return energy(decode(p, net, encode(p, net, x, noise), 0)[0], x)
 

@@ -1,4 +1,4 @@
-"""Settings that take a part away: a generator is frozen, or noise; the hinge has not the weight of the energy."""
+"""Settings that take a part away: a generator frozen, or noise; a hinge without weight; generated images clean."""
 
 import copy
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 import reference
 import torch
 from conftest import SmallData
-from group_run import Run
+from group_run import EAGER_AND_KERNELS, Run
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -30,6 +30,7 @@ MakeRecipe = Callable[..., Recipe]
 FROZEN = "ebgan-ladder.generator.learning_rate=0"
 NOISE = "ebgan-ladder.generator.source=noise"
 UNWEIGHTED = "ebgan-ladder.energy_weighted=false"
+CLEAN = "ebgan-ladder.corrupt_generated=false"
 MARGIN_0 = "ebgan-ladder.margin.values=[0, 0]"
 EAGER = Functions()
 
@@ -84,7 +85,7 @@ def test_a_frozen_generator_beside_one_that_trains(small: MakeRecipe, data: Smal
         assert_close(a[0], b[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", [FROZEN, NOISE])
+@pytest.mark.parametrize("change", [FROZEN, NOISE, CLEAN])
 def test_going_on_from_a_checkpoint_gives_the_same_bits(
     change: str, small: MakeRecipe, data: SmallData, tmp_path: Path
 ) -> None:
@@ -128,7 +129,7 @@ def test_noise_has_the_moments_of_a_uniform_distribution() -> None:
     assert torch.equal(Generator([0], [1000], 0.02, output="linear")(latents), latents)
 
 
-@pytest.mark.parametrize("changes", [[NOISE], [FROZEN], [UNWEIGHTED], [NOISE, UNWEIGHTED]])
+@pytest.mark.parametrize("changes", [[NOISE], [FROZEN], [UNWEIGHTED], [CLEAN], [NOISE, UNWEIGHTED]])
 def test_at_margin_0_it_is_the_matched_ladder_to_the_bit(
     changes: list[str], small: MakeRecipe, data: SmallData
 ) -> None:
@@ -169,6 +170,27 @@ def test_with_a_weight_of_1_it_makes_no_difference(small: MakeRecipe, data: Smal
     assert not same(weights(other.state.ladder), weights(run(small(), data).train().state.ladder))
 
 
+@EAGER_AND_KERNELS
+def test_generated_images_may_pass_clean(compiled: bool, small: MakeRecipe, data: SmallData) -> None:
+    """Their energies are then those of a pass without noise."""
+    clean = Run(small(CLEAN), "ebgan-ladder", [0, 1], data, compiled=compiled).train(until=5)
+    batches = clean.batches()
+    batches.seek(5)
+    without, batch = (batches.current(adversarial=True, corrupt_generated=noisy) for noisy in (False, True))
+    assert without.generated_noise is None
+    assert without.latents is not None
+    assert clean.state.generator is not None
+    generated = EAGER.generate(clean.state.generator, without.latents)
+    expected, corrupted = (
+        EAGER.generated_energy(clean.state.ladder, generated, noise).detach()
+        for noise in (None, batch.generated_noise)
+    )
+    found = clean.train(until=6).progress[-1].costs.energies_generated
+    assert found is not None
+    assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert (found - corrupted).abs().max() > 1e-2
+
+
 def test_a_model_may_have_evaluation_statistics_of_its_own(small: MakeRecipe, data: SmallData) -> None:
     """The network's are of labelled images; training knows nothing of either."""
     recipe = small("ladder.evaluation_statistics=unlabeled")
@@ -189,15 +211,18 @@ def test_a_model_may_have_evaluation_statistics_of_its_own(small: MakeRecipe, da
 
 
 def test_only_the_rate_of_a_generator_may_differ_between_replicas(small: MakeRecipe) -> None:
-    every = [small(), small(FROZEN), small(NOISE), small(UNWEIGHTED)]
+    every = [small(), small(FROZEN), small(NOISE), small(UNWEIGHTED), small(CLEAN)]
     every.append(small("ebgan-ladder.evaluation_statistics=unlabeled"))
     kinds = [stackable(recipe, "ebgan-ladder") for recipe in every]
     assert kinds[0] == kinds[1]
-    assert len(set(kinds)) == 4
+    assert len(set(kinds)) == 5
 
 
 def test_defaults_are_no_part_of_an_identity(small: MakeRecipe) -> None:
-    said = small("ebgan-ladder.energy_weighted=true", "ebgan-ladder.generator.source=network")
+    said = small(
+        *("ebgan-ladder.energy_weighted=true", "ebgan-ladder.generator.source=network"),
+        "ebgan-ladder.corrupt_generated=true",
+    )
     assert said.identity() == small().identity()
     identity = small(NOISE, UNWEIGHTED, "ebgan-ladder.evaluation_statistics=unlabeled").identity()["ebgan-ladder"]
     expected: dict[str, Any] = copy.deepcopy(small().identity()["ebgan-ladder"])
@@ -208,17 +233,22 @@ def test_defaults_are_no_part_of_an_identity(small: MakeRecipe) -> None:
     assert "source" not in unchanged["ebgan-ladder"]["generator"]
 
 
-def test_the_work_of_a_step_without_a_generator_that_trains(small: MakeRecipe) -> None:
-    """Beside the discriminator: nothing but noise of the images' size; or the generator once, forward."""
+def test_the_work_of_a_step_without_a_generator_that_trains(small: MakeRecipe, data: SmallData) -> None:
+    """Beside the discriminator: nothing but noise of the images' size; or the generator once, forward.
+
+    Generated images that pass clean take no noise.
+    """
     works = {
         change: step_work(small(*([change] if change else [])), "ebgan-ladder", True, 9, 5)
-        for change in ("", FROZEN, NOISE)
+        for change in ("", FROZEN, NOISE, CLEAN)
     }
     generator = 4 * 9 + 9 * 8 + 8 * 9  # weights
     assert works[FROZEN].flops - works[NOISE].flops == 2 * 10 * generator
     assert works[""].flops > works[FROZEN].flops
     assert works[FROZEN].n_parameters - works[NOISE].n_parameters == generator + 9 + 8 + 9
     assert works[NOISE].n_normals - works[FROZEN].n_normals == 10 * (9 - 4)
+    assert works[CLEAN].flops == works[""].flops
+    assert works[""].n_normals - works[CLEAN].n_normals == 10 * sum(run(small(), data).state.ladder.sizes)
 
 
 def test_a_step_against_a_generator_is_timed_with_the_first_model_that_has_such_steps(small: MakeRecipe) -> None:

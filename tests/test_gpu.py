@@ -83,12 +83,15 @@ def test_captured_steps_equal_ordinary_ones(
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "change",
-    ["generator.learning_rate=0", "generator.source=noise", "energy_weighted=false", "pulling_away_weight=0.5"],
+    [
+        *("generator.learning_rate=0", "generator.source=noise", "energy_weighted=false"),
+        *("pulling_away_weight=0.5", "corrupt_generated=false"),
+    ],
 )
 def test_captured_steps_with_a_part_changed(
     change: str, compiled: bool, small: MakeRecipe, data: SmallData, ordinary: Callable[[], None]
 ) -> None:
-    """A generator that does not train, noise in its place, another weight of the hinge, the pulling-away term."""
+    """A generator that does not train, noise in its place, another weight of the hinge, pulling away, no noise."""
     recipe = small(*TWENTY_STEPS, f"ebgan-ladder.{change}", "ebgan-ladder.margin.values=[50, 0]")
     replayed = run_of(recipe, "ebgan-ladder", data, compiled=compiled).train()
     ordinary()

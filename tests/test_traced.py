@@ -65,6 +65,7 @@ pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, when it compiles
         ("ebgan-ladder", [[]], 4),
         ("ebgan-ladder", [["ebgan-ladder.generator.source=noise"]], 3),
         ("ebgan-ladder", [["ebgan-ladder.pulling_away_weight=0.5"]], 4),
+        ("ebgan-ladder", [["ebgan-ladder.corrupt_generated=false"]], 4),
     ],
 )
 def test_a_traced_step_is_the_step(

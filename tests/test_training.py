@@ -31,6 +31,9 @@ BATCH = 4
 CPU = torch.device("cpu")
 EAGER = Functions()
 BETAS, EPSILON = (0.5, 0.999), 1e-8
+CORRUPTED_OR_CLEAN = pytest.mark.parametrize(
+    "corrupted", [pytest.param(True, id="corrupted"), pytest.param(False, id="clean")]
+)  # generated images
 
 
 def ladder_of(weights: Sequence[float], replicas: int, combinator: Combinator = "gaussian") -> Ladder:
@@ -43,14 +46,14 @@ def network_of(ladder: Ladder) -> reference.Network:
     return reference.Network(SIZES, STDS, ladder.denoising_weights, ladder.combinator_kind)
 
 
-def batch_of(replicas: int) -> Batch:
+def batch_of(replicas: int, corrupted: bool = True) -> Batch:
     n_units = sum(SIZES)
     return Batch(
         torch.rand(replicas, 2 * BATCH, SIZES[0], dtype=torch.float64),
         torch.randint(0, SIZES[-1], (replicas, BATCH)),
         torch.randn(replicas, 2 * BATCH, n_units, dtype=torch.float64),
         torch.randn(replicas, BATCH, GENERATOR_SIZES[0], dtype=torch.float64),
-        torch.randn(replicas, BATCH, n_units, dtype=torch.float64),
+        torch.randn(replicas, BATCH, n_units, dtype=torch.float64) if corrupted else None,
     )
 
 
@@ -114,23 +117,25 @@ def test_float32_costs_are_close_to_loops() -> None:
 
 
 def mean_energy(
-    p: reference.Parameters, net: reference.Network, noise: reference.Matrix, images: reference.Parameters
+    p: reference.Parameters, net: reference.Network, noise: reference.Matrix | None, images: reference.Parameters
 ) -> float:
     return reference.generator_loss(reference.energies(p, net, images["x"].tolist(), noise))
 
 
+@CORRUPTED_OR_CLEAN
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_energy_of_generated_images_equals_loops_with_gradient_through_both_places(replicas: int) -> None:
+def test_energy_of_generated_images_equals_loops_with_gradient_through_both_places(
+    replicas: int, corrupted: bool
+) -> None:
     """G(z) is what is reconstructed and what the reconstruction is compared with: gradient by both."""
     ladder = ladder_of(WEIGHTS["bottom"], replicas)
-    batch = batch_of(replicas)
-    assert batch.generated_noise is not None
+    batch = batch_of(replicas, corrupted)
     x = batch.images[:, :BATCH].clone().requires_grad_()
     energy = generated_energy(ladder, x, batch.generated_noise)
     energy.mean(dim=-1).sum().backward()
     assert x.grad is not None
     for r in range(replicas):
-        p, net, noise = reference.parameters_of(ladder, r), network_of(ladder), batch.generated_noise[r].tolist()
+        p, net, noise = reference.parameters_of(ladder, r), network_of(ladder), generated_noise(batch, r)
         expected = reference.energies(p, net, x[r].tolist(), noise)
         assert energy[r].tolist() == pytest.approx(expected, rel=1e-5)
         gradient = reference.numerical_gradient(
@@ -157,9 +162,13 @@ def generated_energies(
 ) -> list[float]:
     """D(G(z)) by loops, for the ladder's parameters p and the generator's q."""
     assert batch.latents is not None
-    assert batch.generated_noise is not None
     generated = reference.generate(q, len(GENERATOR_SIZES) - 1, batch.latents[r].tolist())
-    return reference.energies(p, network_of(state.ladder), generated, batch.generated_noise[r].tolist())
+    return reference.energies(p, network_of(state.ladder), generated, generated_noise(batch, r))
+
+
+def generated_noise(batch: Batch, r: int) -> reference.Matrix | None:
+    """That of a replica's generated images; None where they pass clean."""
+    return None if batch.generated_noise is None else batch.generated_noise[r].tolist()
 
 
 def generator_cost(p: reference.Parameters, state: State, batch: Batch, r: int, q: reference.Parameters) -> float:
@@ -191,9 +200,10 @@ def test_ladder_steps_are_steps_of_adam_down_the_costs_of_their_own_batches() ->
     reference.assert_equal(generator, reference.snapshot(state.generator))
 
 
-def test_an_adversarial_step_is_eq_1_then_eq_2_one_step_of_adam_each() -> None:
+@CORRUPTED_OR_CLEAN
+def test_an_adversarial_step_is_eq_1_then_eq_2_one_step_of_adam_each(corrupted: bool) -> None:
     """The ladder goes down cost(x) + lambda mean [m - D(G(z))]^+, the generator then D(G(z)) of the new ladder."""
-    state, batch = float64_state(2), batch_of(2)
+    state, batch = float64_state(2), batch_of(2, corrupted)
     assert state.generator is not None
     ladders = [reference.parameters_of(state.ladder, r) for r in range(2)]
     generators = [reference.parameters_of(state.generator, r) for r in range(2)]
