@@ -1,11 +1,12 @@
 """What pulls at the encoder of EBGAN-LN: the gradients of three of its costs, at some steps of its first phase.
 
-python benchmarks/gradients.py [--recipe RECIPE] [--set KEY=VALUE ...] [--at 100,500,1000] [--seeds 2]
+python benchmarks/gradients.py [--recipe RECIPE] [--set KEY=VALUE ...] [--at 100,500,1000] [--seeds 2] [--batches 1]
 
 They are the classification, the denoising of real images and the hinges of generated ones, each with its weight;
 with a bottom cost alone the last two are the terms of Eq. (1). Of each it prints the length of the gradient with
 respect to the encoder's weights, and the cosines between them, as means over seeds: a table in Markdown. Where all
-hinges are closed there is no angle: –.
+hinges are closed there is no angle: –. The gradient is that of the mean cost over `--batches` batches: of one it is
+mostly what tells this one from others, of many what they have in common.
 """
 
 import argparse
@@ -34,16 +35,46 @@ TERMS = ("classification", "real", "generated")
 
 @dataclass(frozen=True)
 class Pull:
-    """The gradients of one batch; lists have a number for each seed."""
+    """The gradients of some batches; lists have a number for each seed."""
 
     energies: tuple[list[float], list[float]]  # of real and of generated images
     lengths: dict[str, list[float]]  # by term
     cosines: dict[tuple[str, str], list[float]]  # by pair of terms; not a number where one has no length
 
 
-def pull(stepper: Stepper, margin: float) -> Pull:
-    """Return the gradients of the batch that comes next; nothing is changed."""
-    state, batch, functions = stepper.state, stepper.batches.current(True), stepper.functions
+def pull(stepper: Stepper, step: int, margin: float, n_batches: int = 1) -> Pull:
+    """Return the gradients of the mean costs over the batches of `step` and those after it; nothing is changed.
+
+    Args:
+        stepper: stands at `step`.
+        step: of the first batch.
+        margin: m of Eq. (1).
+        n_batches: all seen by the networks as they are.
+    """
+    energies: list[Tensor] = []
+    sums: dict[str, Tensor] = dict.fromkeys(TERMS, torch.zeros(()))
+    for number in range(n_batches):
+        stepper.batches.seek(step + number)
+        found, gradients = _pull_of_batch(stepper, margin)
+        energies.append(found)
+        sums = {name: sums[name] + gradients[name] / n_batches for name in TERMS}
+    stepper.seek(step)
+    real, generated = torch.stack(energies).mean(dim=0).tolist()
+    lengths = {name: gradient.norm(dim=1) for name, gradient in sums.items()}
+    cosines = {
+        (a, b): (sums[a] * sums[b]).sum(dim=1) / (lengths[a] * lengths[b]) for a, b in combinations(TERMS, 2)
+    }
+    return Pull(
+        (real, generated),
+        {name: length.tolist() for name, length in lengths.items()},
+        {pair: cosine.tolist() for pair, cosine in cosines.items()},
+    )
+
+
+def _pull_of_batch(stepper: Stepper, margin: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return mean energies `[2, replicas]`, real and generated, and gradients by term."""
+    state, functions = stepper.state, stepper.functions
+    batch = stepper.batches.current(True, corrupt_generated=stepper.corrupt_generated)
     assert state.generator is not None
     assert batch.latents is not None
     real = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, 1.0)
@@ -56,16 +87,7 @@ def pull(stepper: Stepper, margin: float) -> Pull:
         "generated": weight * margin_hinge(energy, margin),
     }
     gradients = {name: _gradient(cost, list(state.ladder.encoder)) for name, cost in costs.items()}
-    lengths = {name: gradient.norm(dim=1) for name, gradient in gradients.items()}
-    cosines = {
-        (a, b): (gradients[a] * gradients[b]).sum(dim=1) / (lengths[a] * lengths[b])
-        for a, b in combinations(TERMS, 2)
-    }
-    return Pull(
-        (real.energy.tolist(), energy.mean(dim=1).tolist()),
-        {name: length.tolist() for name, length in lengths.items()},
-        {pair: cosine.tolist() for pair, cosine in cosines.items()},
-    )
+    return torch.stack([real.energy, energy.mean(dim=1)]).detach(), gradients
 
 
 def _gradient(cost: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -86,13 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--at", default="100,500,1000", help="steps, counted from 0")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=1, help="that the gradients are means over")
     parser.add_argument("--data", default="mnist")
     given = parser.parse_args(arguments)
     recipe, dataset = load_recipe(given.recipe, given.set), load_dataset(given.data)
     settings, wanted = recipe.settings(MODEL), sorted(map(int, given.at.split(",")))
     assert isinstance(settings, EBGANLadderSettings)
-    if given.seeds < 1:
-        parser.error("--seeds must be 1 or more")
+    for name in ("seeds", "batches"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
     if wanted[-1] >= settings.adversarial_steps:
         parser.error(f"the generator is off from step {settings.adversarial_steps} on: --at must be below it")
     resolved = resolve("auto", "auto", None, None, wanted[-1])
@@ -109,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stepper.seek(step)
         if step in wanted:
             margin = rates_at(settings, step).margin
-            found = pull(stepper, margin)
+            found = pull(stepper, step, margin, given.batches)
             numbers = [[margin], *found.energies, *found.lengths.values(), *found.cosines.values()]
             print(f"| {step} | {' | '.join(map(_cell, numbers))} |", flush=True)
         stepper.step(adversarial=True)

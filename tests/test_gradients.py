@@ -14,6 +14,7 @@ from ladder_ebgan.machine import resolve
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.training import Stepper
 
+AT = 10
 CHANGES = [f"{key}={value}" for key, value in tiny.SETTINGS.items()]
 
 
@@ -25,7 +26,7 @@ def stepper() -> Stepper:
     batches = engine.batches(state, [np.arange(20)] * 2, [0, 1])
     made = Stepper(state, batches, recipe.settings("ebgan-ladder"), engine.functions)
     made.seek(0)
-    for _ in range(10):
+    for _ in range(AT):
         made.step(adversarial=True)
     return made
 
@@ -34,9 +35,10 @@ def weights(made: Stepper) -> list[torch.Tensor]:
     return [weight.detach().clone() for weight in made.state.ladder.parameters()]
 
 
-def test_a_pull_is_measured_and_changes_nothing() -> None:
+@pytest.mark.parametrize("n_batches", [1, 3])
+def test_a_pull_is_measured_and_changes_nothing(n_batches: int) -> None:
     measured, other = stepper(), stepper()
-    found = gradients.pull(measured, margin=1000.0)
+    found = gradients.pull(measured, AT, margin=1000.0, n_batches=n_batches)
     for made in (measured, other):
         made.step(adversarial=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(measured), weights(other), strict=True))
@@ -50,17 +52,33 @@ def test_open_hinges_pull_against_the_energy_of_the_same_images(monkeypatch: pyt
     batch = made.batches.current(True)
     n_labeled = batch.labels.shape[1]
     alike = batch._replace(generated_noise=batch.noise[:, n_labeled:])
-    monkeypatch.setattr(made.batches, "current", lambda _: alike)
+    monkeypatch.setattr(made.batches, "current", lambda *_, **__: alike)
     copied = replace(made.functions, generate=lambda *_: batch.images[:, n_labeled:])
     monkeypatch.setattr(made, "functions", copied)
-    found = gradients.pull(made, margin=1e6)
+    found = gradients.pull(made, AT, margin=1e6)
     assert found.cosines["real", "generated"] == pytest.approx([-1, -1], abs=1e-4)
     assert found.lengths["real"] == pytest.approx(found.lengths["generated"], rel=1e-4)
     assert found.energies[0] == pytest.approx(found.energies[1], rel=1e-5)
 
 
+def test_a_pull_of_several_batches_is_that_of_their_mean_costs() -> None:
+    """The same batch three times pulls as once; three batches pull less than each by itself."""
+    single, made = gradients.pull(stepper(), AT, margin=1000.0), stepper()
+    batch = made.batches.current(True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made.batches, "current", lambda *_, **__: batch)
+        thrice = gradients.pull(made, AT, margin=1000.0, n_batches=3)
+    three = gradients.pull(made, AT, margin=1000.0, n_batches=3)
+    each = [gradients.pull(made, AT + number, margin=1000.0) for number in range(3)]
+    for name in gradients.TERMS:
+        assert thrice.lengths[name] == pytest.approx(single.lengths[name], rel=1e-4)
+        most = np.mean([one.lengths[name] for one in each], axis=0)
+        assert (np.array(three.lengths[name]) < most).all()
+    assert three.energies[0] == pytest.approx(np.mean([one.energies[0] for one in each], axis=0), rel=1e-5)
+
+
 def test_closed_hinges_do_not_pull() -> None:
-    found = gradients.pull(stepper(), margin=0.0)
+    found = gradients.pull(stepper(), AT, margin=0.0)
     assert found.lengths["generated"] == [0, 0]
     assert np.isnan(found.cosines["real", "generated"]).all()
 
