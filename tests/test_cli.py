@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import tiny
 from tiny import parameters_of_run
 
 from ladder_ebgan import __version__, cli
+from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.commands.console import print_table
 from ladder_ebgan.commands.options import WholeNumbers
 from ladder_ebgan.commands.run import request_of
@@ -277,6 +279,18 @@ def test_recipes_are_listed_and_shown() -> None:
         assert all(len(line.split()) > 5 for line in lines)
     assert tiny.done("recipes", "show", "demo").stdout == recipe_text("demo")
     assert tiny.done("recipes", "show", "baseline").stdout == space_text("baseline")
+
+
+@pytest.mark.parametrize("name", ["fast-spread", "figure9"])
+def test_a_resolved_recipe_is_the_recipe_without_its_base(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "resolved.toml"
+    path.write_text(tiny.done("recipes", "show", name, "--resolved").stdout)
+    assert "base" not in tomllib.loads(path.read_text())
+    assert load_any_recipe(str(path)) == load_any_recipe(name)
+
+
+def test_a_search_space_is_not_resolved() -> None:
+    assert "unknown recipe 'baseline'" in tiny.refused("recipes", "show", "baseline", "--resolved")
 
 
 def test_data_sets_are_listed_and_described() -> None:

@@ -24,8 +24,15 @@ def list_recipes() -> None:
 
 @recipes.command("show")
 @click.argument("name", metavar="NAME|FILE")
-def show_recipe(name: str) -> None:
+@click.option("--resolved", is_flag=True, help="All settings of a recipe, those of its base among them.")
+def show_recipe(name: str, resolved: bool) -> None:
     """Print a recipe or a search space, ready to be saved and changed."""
     from ladder_ebgan.recipe_files import recipe_text, space_names, space_text
 
-    click.echo(space_text(name) if name in space_names() else recipe_text(name), nl=False)
+    if not resolved:
+        click.echo(space_text(name) if name in space_names() else recipe_text(name), nl=False)
+        return
+    from ladder_ebgan.any_recipe import load_any_recipe
+    from ladder_ebgan.recipe import recipe_toml
+
+    click.echo(recipe_toml(load_any_recipe(name).model_dump(by_alias=True)), nl=False)
