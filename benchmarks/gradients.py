@@ -35,6 +35,7 @@ from ladder_ebgan.training import Stepper, rates_at
 
 MODEL = "ebgan-ladder"
 TERMS = ("classification", "real", "generated")
+ALL = (*TERMS, "both")  # of the last two
 
 
 @dataclass(frozen=True)
@@ -56,28 +57,25 @@ def pull(stepper: Stepper, step: int, margin: float, n_batches: int = 1) -> Pull
         n_batches: all seen by the networks as they are.
     """
     energies: list[Tensor] = []
-    halves = [dict.fromkeys(TERMS, torch.zeros(())) for _ in range(2)]  # sums over the even batches, the odd ones
+    halves = [dict.fromkeys(ALL, torch.zeros(())) for _ in range(min(2, n_batches))]  # even batches, odd ones
     for number in range(n_batches):
         stepper.batches.seek(step + number)
         found, gradients = _pull_of_batch(stepper, margin)
         energies.append(found)
-        half = halves[number % 2]
-        half.update({name: half[name] + gradients[name] for name in TERMS})
+        half, n_of_half = halves[number % 2], len(range(number % 2, n_batches, 2))
+        half.update({name: half[name] + gradients[name] / n_of_half for name in ALL})
     stepper.seek(step)
     real, generated = torch.stack(energies).mean(dim=0).tolist()
+    first, last = halves[0], halves[-1]  # the same, of a single batch
 
     def product(a: str, b: str) -> Tensor:
-        if n_batches == 1:
-            return (halves[0][a] * halves[0][b]).sum(dim=1)
-        both = halves[0][a] * halves[1][b] + halves[1][a] * halves[0][b]
-        return both.sum(dim=1) / (2 * (n_batches // 2) * (n_batches - n_batches // 2))
+        return (first[a] * last[b] + last[a] * first[b]).sum(dim=1) / 2
 
-    lengths = {name: product(name, name).sqrt() for name in TERMS}
-    squares = product("real", "real") + 2 * product("real", "generated") + product("generated", "generated")
+    lengths = {name: product(name, name).sqrt() for name in ALL}
     cosines = {(a, b): product(a, b) / (lengths[a] * lengths[b]) for a, b in combinations(TERMS, 2)}
     return Pull(
         (real, generated),
-        {name: length.tolist() for name, length in (lengths | {"both": squares.sqrt()}).items()},
+        {name: length.tolist() for name, length in lengths.items()},
         {pair: cosine.tolist() for pair, cosine in cosines.items()},
     )
 
@@ -98,6 +96,7 @@ def _pull_of_batch(stepper: Stepper, margin: float) -> tuple[Tensor, dict[str, T
         "generated": weight * margin_hinge(energy, margin),
     }
     gradients = {name: _gradient(cost, list(state.ladder.encoder)) for name, cost in costs.items()}
+    gradients["both"] = gradients["real"] + gradients["generated"]
     return torch.stack([real.energy, energy.mean(dim=1)]).detach(), gradients
 
 
@@ -136,13 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subsets = [subset_order(dataset, seed)[: recipe.labels[0]] for seed in seeds]
     state = engine.initial_state(MODEL, seeds)
     stepper = Stepper(state, engine.batches(state, subsets, seeds), settings, engine.functions)
-    columns = [
-        "step",
-        "margin",
-        "energy real",
-        "energy generated",
-        *(f"length of {name}" for name in (*TERMS, "both")),
-    ]
+    columns = ["step", "margin", "energy real", "energy generated", *(f"length of {name}" for name in ALL)]
     columns += [f"cosine of {a} and {b}" for a, b in combinations(TERMS, 2)]
     print(f"| {' | '.join(columns)} |\n|{'--:|' * len(columns)}")
     for step in range(wanted[-1] + 1):

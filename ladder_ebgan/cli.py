@@ -77,8 +77,8 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; a mistake is told in one line, without a traceback."""
-    # Threads that wait for each other spin for about a tenth of a millisecond, then sleep: to sleep at once makes a
-    # step longer by a third, to spin on makes it ten times as long as soon as another process wants a core
+    # Threads that wait for each other spin for a short while, then sleep: to sleep at once makes a step longer by a
+    # third, to spin on makes it ten times as long as soon as another process wants a core
     # (benchmarks/waiting_threads.py). The setting is read when torch is imported, which only a command does.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -297,7 +297,8 @@ class Stepper:
         learning_rate, generator_learning_rate, margin, pseudo_label_weight = self._current_rates()
         consistency = self._consistency(pseudo_label_weight)
         _set_learning_rates(state.ladder_optimizer, learning_rate)
-        batch = self.batches.current(adversarial, self.settings[0].vat_weight > 0, self.corrupt_generated)
+        with_directions = self.settings[0].vat_weight > 0
+        batch = self.batches.current(adversarial, with_directions, corrupt_generated=self.corrupt_generated)
         if adversarial:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)

@@ -45,5 +45,5 @@ def _judged(name: str, value: str, options: Mapping[str, str]) -> tuple[str, boo
     if name in DOUBTFUL and (name, value.lower()) != ("OMP_PROC_BIND", "false"):
         return DOUBTFUL[name], True
     if (name, value) == ("GOMP_SPINCOUNT", OWN_SPINCOUNT):
-        return "set by ladder-ebgan; threads wait a tenth of a millisecond before they sleep", False
+        return "set by ladder-ebgan; threads that wait for each other spin so often before they sleep", False
     return HARMLESS.get(name, "passed on to OpenMP"), False
