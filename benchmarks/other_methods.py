@@ -1,6 +1,7 @@
 """Other ways to learn from the labelled images of a run folder, beside the run's own errors.
 
 python benchmarks/other_methods.py RUN_FOLDER [--method label-spreading] [--method self-training --network RECIPE]
+python benchmarks/other_methods.py RUN_FOLDER --run OTHER_RUN_FOLDER
 
 Each sees what the networks see: all training images of MNIST, the labels of the run's subset only.
 
@@ -9,7 +10,8 @@ self-training    scikit-learn's SelfTrainingClassifier around the network of REC
                  trains anew with the labels that it is sure of, up to five times.
 
 RUN_FOLDER, whose run.json and results.csv are read, gets other_methods.csv, a row as each is done; what it has is
-not trained again. At the end each of the run's models is compared with the method, seed by seed.
+not trained again. At the end each of the run's models is compared with the method, seed by seed. With --run they
+are compared with the models of a run of another recipe, which has the same labelled images for the same seed.
 """
 
 import argparse
@@ -33,6 +35,8 @@ from ladder_ebgan.report.lines import plus_minus
 from ladder_ebgan.report.outputs import of_gans, trained_section
 from ladder_ebgan.runs import RunFolder, read_record
 from ladder_ebgan.statistics import compare_paired, mean, standard_deviation
+
+Pairs = dict[tuple[int, str], list[tuple[float, float | None]]]  # by labels and model: their error, ours
 
 SURE = 0.99  # probability from which a prediction becomes a label
 ROUNDS = 5
@@ -81,7 +85,7 @@ def measure(folder: Path, method: str, network: str | None, data: Dataset) -> No
     """Train a method on each subset that it has not been trained on; print its errors, and compare the run's."""
     path = folder / "other_methods.csv"
     row_name = method if network is None else f"{method} with {network}"
-    pairs: dict[tuple[int, str], list[tuple[float, float | None]]] = defaultdict(list)  # by labels and model
+    pairs: Pairs = defaultdict(list)
     for subset in subsets(folder, data):
         known = done(path).get((row_name, subset.labels, subset.seed))
         if known is None:
@@ -98,8 +102,27 @@ def measure(folder: Path, method: str, network: str | None, data: Dataset) -> No
         print(f"{subset.labels} labels, seed {subset.seed}: {row_name} {known:.2f} %", flush=True)
         for model, error in subset.errors.items():
             pairs[subset.labels, model].append((known, error))
+    print_compared(row_name, pairs)
+
+
+def compare_runs(folder: Path, other: Path, data: Dataset) -> None:
+    """Compare each model of a run with each of another run on the same labelled images."""
+    theirs = {(each.labels, each.seed): each.errors for each in subsets(other, data)}
+    pairs: dict[str, Pairs] = defaultdict(lambda: defaultdict(list))  # by their model, labels and our model
+    for subset in subsets(folder, data):
+        for their_model, their_error in theirs.get((subset.labels, subset.seed), {}).items():
+            if their_error is None:
+                print(f"{subset.labels} labels, seed {subset.seed}: {their_model} of {other.name} diverged")
+                continue
+            for model, error in subset.errors.items():
+                pairs[their_model][subset.labels, model].append((their_error, error))
+    for their_model, of_model in pairs.items():
+        print_compared(f"{their_model} of {other.name}", of_model)
+
+
+def print_compared(method: str, pairs: Pairs) -> None:
     for (labels, model), errors in pairs.items():
-        print(f"{labels} labels: {row_name} {compared(model, errors)}")
+        print(f"{labels} labels: {method} {compared(model, errors)}")
 
 
 def compared(model: str, errors: Sequence[tuple[float, float | None]]) -> str:
@@ -122,17 +145,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--method", action="append", choices=["label-spreading", "self-training"])
     parser.add_argument("--network", help="recipe of the network that trains itself")
+    parser.add_argument("--run", action="append", type=Path, default=[], help="a run of another recipe")
     given = parser.parse_args(arguments)
-    methods = given.method or ["label-spreading"]
+    methods = given.method or ([] if given.run else ["label-spreading"])
     if "self-training" in methods and given.network is None:
         parser.error("self-training needs a --network, such as the recipe supervised")
-    record = read_record(given.folder)
-    if of_gans(record):
-        parser.error(f"{given.folder} is a run of GANs without labels")
-    trained_on = record["identity"]["data"]
-    data = load_dataset(trained_on["name"])
-    if data.fingerprint != trained_on["fingerprint"]:
-        parser.error(f"{given.folder} is a run on other images than the packaged {data.name}")
+    data = load_dataset(read_record(given.folder)["identity"]["data"]["name"])
+    for folder in [given.folder, *given.run]:
+        record = read_record(folder)
+        if of_gans(record):
+            parser.error(f"{folder} is a run of GANs without labels")
+        if record["identity"]["data"]["fingerprint"] != data.fingerprint:
+            parser.error(f"{folder} is a run on other images than the packaged {data.name}")
+    for other in given.run:
+        compare_runs(given.folder, other, data)
     for method in methods:
         measure(given.folder, method, given.network if method == "self-training" else None, data)
 

@@ -71,6 +71,26 @@ def test_a_comparison_is_paired_by_seed() -> None:
     assert other_methods.compared("ladder", [(9.0, None)]) == f"cannot be compared with ladder{diverged}"
 
 
+def test_another_run_is_compared_seed_by_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = shutil.copytree(folder, folder.parent / "vat")
+    with (other / "results.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "ladder"]
+    rows[0]["test_error_percent"] = f"{float(rows[0]['test_error_percent']) + 3:.2f}"
+    rows[1] |= {"status": "diverged", "test_error_percent": "", "diverged_step": "5"}
+    with (other / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    other_methods.main([str(folder), "--run", str(other)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "20 labels, seed 1: ladder of vat diverged"
+    assert re.fullmatch(
+        r"20 labels: ladder of vat \S+ %, ladder \S+ %, paired difference -3.00 points, 1 seed", printed[1]
+    )
+    assert [line.partition(" %, ")[2].split()[0] for line in printed[1:]] == ["ladder", "ebgan-ladder"]
+    assert not (folder / "other_methods.csv").exists(), "nothing was trained"
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
