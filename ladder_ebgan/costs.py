@@ -46,30 +46,62 @@ def ladder_costs(
         noise: standard normal `[replicas, 2 batch, units of all layers]`.
         classification_weight: of the cross-entropy, one number or `[replicas]`.
     """
-    n_labeled = labels.shape[1]
-    energies = images.new_zeros(len(images), images.shape[1] - n_labeled)
     if not ladder.weighted:  # no decoder: the unlabelled images cost nothing here
+        n_labeled = labels.shape[1]
         logits = ladder.encode(images[:, :n_labeled], noise[:, :n_labeled]).logits
         classification = classification_cost(logits, labels)
-        zero = torch.zeros_like(classification)
+        zero, energies = torch.zeros_like(classification), torch.zeros_like(images[:, n_labeled:, 0])
         return LadderCosts(classification_weight * classification, classification, zero, zero, energies)
-    corrupted = ladder.encode(images, noise, groups=2)
-    logits, unlabeled = corrupted.logits, images[:, n_labeled:]
+    return _decoded_costs(ladder, images, labels, noise, classification_weight)[0]
+
+
+def discriminator_costs(
+    ladder: Ladder,
+    images: Tensor,
+    labels: Tensor,
+    noise: Tensor,
+    classification_weight: Tensor | float,
+    generated: Tensor,
+    generated_noise: Tensor | None,
+) -> tuple[LadderCosts, Tensor]:
+    """Return `ladder_costs`, and `generated_energy`, in one pass: generated images are a group of the same batch.
+
+    Args:
+        ladder: the networks; they reconstruct layer 0.
+        images, labels, noise, classification_weight: as of `ladder_costs`.
+        generated: `[replicas, batch, features]`, as many as there are labelled ones.
+        generated_noise: standard normal `[replicas, batch, units of all layers]`; None for none.
+    """
+    if generated_noise is None:
+        generated_noise = torch.zeros_like(noise[:, : generated.shape[1]])
+    images, noise = torch.cat([images, generated], dim=1), torch.cat([noise, generated_noise], dim=1)
+    return _decoded_costs(ladder, images, labels, noise, classification_weight)
+
+
+def _decoded_costs(
+    ladder: Ladder, images: Tensor, labels: Tensor, noise: Tensor, classification_weight: Tensor | float
+) -> tuple[LadderCosts, Tensor]:
+    """Return the costs of labelled and unlabelled images, and the energies of generated ones behind them."""
+    n_labeled = labels.shape[1]
+    groups = images.shape[1] // n_labeled
+    corrupted = ladder.encode(images, noise, groups, decoded=groups - 1)
+    logits, x = corrupted.logits, images[:, n_labeled:]
     classification = classification_cost(logits[:, :n_labeled], labels)
-    z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:])
+    z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:], groups=groups - 1)
 
     denoising = energy = torch.zeros_like(classification)
+    energies = generated = torch.zeros_like(x[:, :, 0])
     if 0 in z_hat:
-        energies = reconstruction_energy(z_hat[0], unlabeled)
+        energies, generated = reconstruction_energy(z_hat[0], x).tensor_split([n_labeled], dim=1)
         energy = energies.mean(dim=-1)
         denoising = energy_weight(ladder) * energy
     if ladder.needs_clean_pass:
-        clean = ladder.encode(unlabeled)
+        clean = ladder.encode(x[:, :n_labeled])
         for layer in range(max(1, ladder.lowest_decoded), len(ladder.sizes)):
-            normalized = normalize(z_hat[layer], *batch_statistics(clean.z_pre[layer - 1]))
+            normalized = normalize(z_hat[layer][:, :n_labeled], *batch_statistics(clean.z_pre[layer - 1]))
             denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
     total = classification_weight * classification + denoising
-    return LadderCosts(total, classification, denoising, energy, energies)
+    return LadderCosts(total, classification, denoising, energy, energies), generated
 
 
 def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor | None) -> Tensor:
@@ -107,6 +139,7 @@ class Functions:
     generated_energy_and_code: Callable[[Ladder, Tensor, Tensor | None], tuple[Tensor, Tensor]] = (
         generated_energy_and_code
     )
+    discriminator_costs: Callable[..., tuple[LadderCosts, Tensor]] = discriminator_costs
 
     @classmethod
     def prepare(cls, compiled: bool, device: torch.device) -> "Functions":
@@ -118,4 +151,5 @@ class Functions:
             normal_function(compiled, device),
             layer_functions(compiled, device),
             prepared(generated_energy_and_code, compiled, device),
+            prepared(discriminator_costs, compiled, device),
         )

@@ -73,5 +73,5 @@ class Generator(nn.Module):
             if layer == len(self.weight):
                 end = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(self.output)
                 return z + bias if end is None else end(z + bias)
-            h, _ = self.functions.noisy_layer(z, None, 0.0, bias, 1, True)
+            h, _ = self.functions.noisy_layer(z, None, 0.0, bias, 1, True, 1)
         return torch.special.ndtr(h) if self.output == "sigmoid" else h

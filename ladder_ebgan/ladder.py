@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ladder_ebgan.combinators import Combinator, combine, initial_combinator
-from ladder_ebgan.layers import LayerFunctions, initial_weight, normalize
+from ladder_ebgan.layers import LayerFunctions, initial_weight, last_groups, normalize
 from ladder_ebgan.products import replica_matmul
 
 ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 2  # parts of the key of a weight's random stream
@@ -25,7 +25,7 @@ ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 2  # parts of the key of a weig
 class Encoding(NamedTuple):
     """What one pass of the encoder leaves behind."""
 
-    z: list[Tensor]  # layers 0..L, after normalisation and noise, of the last group [replicas, group, features]
+    z: list[Tensor]  # layers 0..L, after normalisation and noise, of the groups to decode [replicas, ..., features]
     z_pre: list[Tensor]  # layers 1..L before normalisation [replicas, batch, features]
     code: Tensor  # h of layer L - 1, the highest hidden one, behind its ReLU [replicas, batch, features]
     logits: Tensor  # [replicas, batch, classes]
@@ -109,7 +109,12 @@ class Ladder(nn.Module):
         return sum(self.sizes)
 
     def encode(
-        self, x: Tensor, noise: Tensor | None = None, groups: int = 1, statistics: Statistics | None = None
+        self,
+        x: Tensor,
+        noise: Tensor | None = None,
+        groups: int = 1,
+        statistics: Statistics | None = None,
+        decoded: int = 1,
     ) -> Encoding:
         """Run the encoder.
 
@@ -118,15 +123,17 @@ class Ladder(nn.Module):
             noise: standard normal `[replicas, batch, n_units]`; None gives the clean pass.
             groups: equal consecutive parts of the batch that are normalised separately.
             statistics: fixed statistics for evaluation; None normalises by those of the batch.
+            decoded: how many groups, the last ones, will be decoded.
         """
         noises, noise_stds = self._noise_of_layers(noise)
         h = x if noises[0] is None else torch.add(x, noises[0], alpha=noise_stds[0])
-        zs, zs_pre, code = [h.unflatten(1, (groups, -1))[:, -1]], [], h
+        zs, zs_pre, code = [last_groups(h, groups, decoded)], [], h
         for layer, (weight, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
             relu, code = layer < len(self.encoder), h
             z_pre = replica_matmul(h, weight, self.product_dtype if relu else torch.float32)
             if statistics is None:
-                h, z = self.functions.noisy_layer(z_pre, noises[layer], noise_stds[layer], beta, groups, relu)
+                corruption = noises[layer], noise_stds[layer]
+                h, z = self.functions.noisy_layer(z_pre, *corruption, beta, groups, relu, decoded)
             else:
                 z = normalize(z_pre, statistics.means[layer - 1], statistics.variances[layer - 1])
                 h = torch.relu(z + beta) if relu else z + beta
@@ -145,7 +152,7 @@ class Ladder(nn.Module):
         return parts, [1.0 if isinstance(std, Tensor) else std for std in self.noise_stds]
 
     def decode(
-        self, z: Sequence[Tensor], logits: Tensor, statistics: Statistics | None = None
+        self, z: Sequence[Tensor], logits: Tensor, statistics: Statistics | None = None, groups: int = 1
     ) -> dict[int, Tensor]:
         """Denoise the layers from the top down to the lowest one with a weight.
 
@@ -154,6 +161,7 @@ class Ladder(nn.Module):
             logits: of the same images, `[replicas, batch, classes]`.
             statistics: fixed statistics for evaluation, the decoder's among them; None normalises by those of the
                 batch.
+            groups: equal consecutive parts of the batch that are normalised separately.
 
         Returns:
             `z_hat` by layer; it is not normalised yet.
@@ -165,7 +173,7 @@ class Ladder(nn.Module):
             has_cost = layer in self.weighted
             dtype = torch.float32 if has_cost or layer == top else self.product_dtype
             if statistics is None:
-                z_hat[layer] = self.functions.denoise(u_pre, z[layer], a, dtype, self.combinator_kind)
+                z_hat[layer] = self.functions.denoise(u_pre, z[layer], a, dtype, self.combinator_kind, groups)
             else:
                 assert statistics.decoder is not None
                 u = normalize(u_pre.to(torch.float32), *statistics.decoder[layer])

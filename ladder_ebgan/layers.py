@@ -47,7 +47,7 @@ def batch_normalize(z: Tensor, groups: int = 1) -> Tensor:
 
 
 def noisy_layer(
-    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, decoded: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Normalise, corrupt, shift, rectify: z = BN(z_pre) + noise_std * noise, h = relu(z + beta).
 
@@ -60,19 +60,26 @@ def noisy_layer(
         beta: `[replicas, 1, features]`.
         groups: equal consecutive parts of the batch that are normalised separately.
         relu: False under the softmax.
+        decoded: how many groups, the last ones, a decoder takes.
 
     Returns:
-        h, in the precision of `z_pre`, and z of the last group `[replicas, batch / groups, features]`, which is
-        all that a decoder takes.
+        h, in the precision of `z_pre`, and z of these groups `[replicas, decoded * batch / groups, features]`.
     """
     z = batch_normalize(z_pre.to(torch.float32), groups)
     if noise is not None:
         z = torch.add(z, noise, alpha=noise_std)
     h = torch.relu(z + beta) if relu else z + beta
-    return h.to(z_pre.dtype), z.unflatten(-2, (groups, -1))[:, -1]
+    return h.to(z_pre.dtype), last_groups(z, groups, decoded)
 
 
-def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian") -> Tensor:
+def last_groups(x: Tensor, groups: int, kept: int) -> Tensor:
+    """Return the last `kept` of the equal consecutive groups of a batch `[replicas, batch, features]`."""
+    return x if kept == groups else x[:, (groups - kept) * (x.shape[1] // groups) :]
+
+
+def denoise(
+    u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian", groups: int = 1
+) -> Tensor:
     """The ladder's denoising function of the normalised u: z_hat = g(z, u), u = BN(u_pre).
 
     Rasmus et al. 2015, algorithm 1, lines 14 to 17; `combinators` has what g can be.
@@ -83,8 +90,9 @@ def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator:
         a: parameters of the combinator `[replicas, parameters, 1, features]`.
         dtype: precision of the result.
         combinator: the function g.
+        groups: equal consecutive parts of the batch that are normalised separately.
     """
-    return combine(batch_normalize(u_pre.to(torch.float32)), z, a, combinator).to(dtype)
+    return combine(batch_normalize(u_pre.to(torch.float32), groups), z, a, combinator).to(dtype)
 
 
 def initial_weight(
@@ -101,5 +109,7 @@ def initial_weight(
 class LayerFunctions(NamedTuple):
     """The element-wise parts of a network: as defined here, or as one kernel each that computes the same."""
 
-    noisy_layer: Callable[[Tensor, Tensor | None, float, Tensor, int, bool], tuple[Tensor, Tensor]] = noisy_layer
-    denoise: Callable[[Tensor, Tensor, Tensor, torch.dtype, Combinator], Tensor] = denoise
+    noisy_layer: Callable[[Tensor, Tensor | None, float, Tensor, int, bool, int], tuple[Tensor, Tensor]] = (
+        noisy_layer
+    )
+    denoise: Callable[[Tensor, Tensor, Tensor, torch.dtype, Combinator, int], Tensor] = denoise

@@ -168,7 +168,8 @@ def ladder_step(
     consistency: Consistency | None = None,
 ) -> StepCosts:
     """Update the ladders once."""
-    costs = _ladder_costs(state, batch, functions, classification_weight, consistency)
+    costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
+    costs = _with_consistency(costs, state.ladder, batch, consistency)
     update(state.ladder_optimizer, costs.total)
     return StepCosts(_detached(costs), None, None)
 
@@ -178,7 +179,7 @@ def adversarial_step(
     batch: Batch,
     functions: Functions,
     classification_weight: Tensor | float,
-    margin: Tensor | float,
+    margin: Tensor | float | None,
     energy_weighted: bool = True,
     consistency: Consistency | None = None,
     pulling_away_weight: float = 0.0,
@@ -186,17 +187,25 @@ def adversarial_step(
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
     Both see the same generated images under the same noise, or without any if the batch has none for them. These
-    pass the ladder as a batch of their own, with its own statistics; at margin 0 the discriminator's update is the
-    plain ladder's, to the bit. The energy carries lambda_L2 as a whole, hinge included, so the margin is in the
-    unit of the energy; the hinge has a weight of 1 if it is not to be `energy_weighted`. The generators' loss alone
-    has the pulling-away term. Generators without an optimiser stay as they are.
+    have normalisation statistics of their own. The energy carries lambda_L2 as a whole, hinge included, so the
+    margin is in the unit of the energy; the hinge has a weight of 1 if it is not to be `energy_weighted`. Without a
+    margin there is no hinge: the discriminators' update is the plain ladders', to the bit. The generators' loss
+    alone has the pulling-away term. Generators without an optimiser stay as they are.
     """
     assert state.generator is not None
     assert batch.latents is not None
-    real = _ladder_costs(state, batch, functions, classification_weight, consistency)
     generated = functions.generate(state.generator, batch.latents)
-    energy = functions.generated_energy(state.ladder, generated.detach(), batch.generated_noise)
-    hinge = margin_hinge(energy, margin)
+    seen = generated.detach(), batch.generated_noise
+    of_real = state.ladder, batch.images, batch.labels, batch.noise, classification_weight
+    if margin is None:
+        real = functions.ladder_costs(*of_real)
+        hinge = torch.zeros_like(real.total)
+        with torch.no_grad():
+            energy = functions.generated_energy(state.ladder, *seen)
+    else:
+        real, energy = functions.discriminator_costs(*of_real, *seen)
+        hinge = margin_hinge(energy, margin)
+    real = _with_consistency(real, state.ladder, batch, consistency)
     weight = energy_weight(state.ladder) if energy_weighted else 1.0
     update(state.ladder_optimizer, real.total + weight * hinge)
 
@@ -205,7 +214,7 @@ def adversarial_step(
             judged = state.ladder, generated, batch.generated_noise
             update(state.generator_optimizer, _generator_cost(*judged, functions, pulling_away_weight))
     energy = energy.detach()
-    open_hinges = (energy < margin).float().mean(dim=-1)
+    open_hinges = (energy < (0.0 if margin is None else margin)).float().mean(dim=-1)
     return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges, energy)
 
 
@@ -219,22 +228,15 @@ def _generator_cost(
     return generator_loss(energy) + pulling_away_weight * pulling_away_term(code)
 
 
-def _ladder_costs(
-    state: State,
-    batch: Batch,
-    functions: Functions,
-    classification_weight: Tensor | float,
-    consistency: Consistency | None,
+def _with_consistency(
+    costs: LadderCosts, ladder: Ladder, batch: Batch, consistency: Consistency | None
 ) -> LadderCosts:
-    """Return the costs of the real images; the total has those of `consistency` in it."""
-    costs = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, classification_weight)
+    """Return the costs of the real images with those of `consistency` in the total."""
     if consistency is None:
         return costs
     n_labeled = batch.labels.shape[1]
     unlabeled = batch.images[:, n_labeled:], batch.noise[:, n_labeled:]
-    return costs._replace(
-        total=costs.total + consistency_cost(state.ladder, *unlabeled, batch.directions, consistency)
-    )
+    return costs._replace(total=costs.total + consistency_cost(ladder, *unlabeled, batch.directions, consistency))
 
 
 def _detached(costs: LadderCosts) -> LadderCosts:
@@ -279,6 +281,7 @@ class Stepper:
         self.energy_weighted = of_ebgan is not None and of_ebgan.energy_weighted
         self.pulling_away_weight = 0.0 if of_ebgan is None else of_ebgan.pulling_away_weight
         self.corrupt_generated = of_ebgan is not None and of_ebgan.corrupt_generated
+        self.has_margin = any(map(_has_margin, self.settings))
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
         self.vat_weight = per_replica([each.vat_weight for each in self.settings], device)
         self.vat_radius = per_replica([each.vat_radius for each in self.settings], device)
@@ -302,9 +305,9 @@ class Stepper:
         if adversarial:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)
-            margin = margin.unsqueeze(-1)
+            margins = margin.unsqueeze(-1) if self.has_margin else None
             how = self.energy_weighted, consistency, self.pulling_away_weight
-            costs = adversarial_step(state, batch, self.functions, weight, margin, *how)
+            costs = adversarial_step(state, batch, self.functions, weight, margins, *how)
         else:
             costs = ladder_step(state, batch, self.functions, weight, consistency)
         if state.average is not None:
@@ -349,6 +352,11 @@ def adversarial_steps(settings: LadderSettings | GANSettings) -> int:
     if isinstance(settings, GANSettings):
         return settings.margin_steps
     return settings.adversarial_steps if isinstance(settings, EBGANLadderSettings) else 0
+
+
+def _has_margin(settings: LadderSettings) -> bool:
+    """Return whether the margin is above 0 at any step."""
+    return isinstance(settings, EBGANLadderSettings) and any(value > 0 for value in settings.margin.values)
 
 
 def train(

@@ -5,7 +5,13 @@ import torch
 
 from ladder_ebgan import kernels, layers
 from ladder_ebgan.capture import captured, compiler_missing, layer_functions, prepared
-from ladder_ebgan.costs import Functions, generated_energy, generated_energy_and_code, ladder_costs
+from ladder_ebgan.costs import (
+    Functions,
+    discriminator_costs,
+    generated_energy,
+    generated_energy_and_code,
+    ladder_costs,
+)
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.kernels.library import compiler
 from ladder_ebgan.layers import LayerFunctions
@@ -13,12 +19,19 @@ from ladder_ebgan.philox import philox_normal
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 NEEDS_COMPILER = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for the kernels")
-PURE = (ladder_costs, generated_energy, Generator.forward, philox_normal, generated_energy_and_code)
+PURE = (
+    ladder_costs,
+    generated_energy,
+    Generator.forward,
+    philox_normal,
+    generated_energy_and_code,
+    discriminator_costs,
+)
 
 
 def pure_functions(functions: Functions) -> tuple[object, ...]:
     of_networks = functions.ladder_costs, functions.generated_energy, functions.generate
-    return (*of_networks, functions.normal, functions.generated_energy_and_code)
+    return (*of_networks, functions.normal, functions.generated_energy_and_code, functions.discriminator_costs)
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA])
@@ -33,7 +46,7 @@ def test_uncompiled_functions_are_the_functions_themselves(device: torch.device)
 def test_on_a_cpu_the_element_wise_parts_and_the_noise_become_kernels() -> None:
     functions = Functions.prepare(compiled=True, device=CPU)
     assert functions.layers == LayerFunctions(kernels.noisy_layer, kernels.denoise)
-    assert pure_functions(functions) == (*PURE[:3], kernels.philox_normal, PURE[4])
+    assert pure_functions(functions) == (*PURE[:3], kernels.philox_normal, *PURE[4:])
 
 
 def test_on_a_gpu_whole_functions_are_compiled_for_each_number_of_replicas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ which every number that a kernel hands on is such a number rounded once: by half
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -39,6 +38,7 @@ class LayerArguments(NamedTuple):
     relu: bool
     grad_h: Tensor
     grad_z: Tensor | None
+    decoded: int
 
 
 class DenoiseArguments(NamedTuple):
@@ -49,10 +49,11 @@ class DenoiseArguments(NamedTuple):
     a: Tensor
     grad_z_hat: Tensor
     combinator: Combinator
+    groups: int
 
 
 def sliced(replicas: int, rows: int, features: int) -> Tensor:
-    """Numbers as the ladder hands them over: columns of all layers' noise, rows of the last group."""
+    """Numbers as the ladder hands them over: columns of all layers' noise, rows of the last groups."""
     return torch.randn(replicas, rows + 3, features + 12)[:, 3:, 7 : 7 + features]
 
 
@@ -64,13 +65,14 @@ def layer_arguments(
     dtype: torch.dtype = torch.float32,
     noisy: bool = True,
     relu: bool = True,
+    decoded: int = 1,
 ) -> LayerArguments:
     """`batch` counts the rows of a group; units have means and deviations of their own."""
     shape = (replicas, groups * batch, features)
     z_pre = (torch.randn(shape) * (1 + torch.rand(features)) + torch.randn(features)).to(dtype)
     noise = sliced(*shape) if noisy else None
-    grad_h, grad_z = torch.randn(shape).to(dtype), sliced(replicas, batch, features)
-    return LayerArguments(z_pre, noise, torch.randn(replicas, 1, features), groups, relu, grad_h, grad_z)
+    grad_h, grad_z = torch.randn(shape).to(dtype), sliced(replicas, decoded * batch, features)
+    return LayerArguments(z_pre, noise, torch.randn(replicas, 1, features), groups, relu, grad_h, grad_z, decoded)
 
 
 def denoise_arguments(
@@ -80,17 +82,18 @@ def denoise_arguments(
     dtype: torch.dtype = torch.float32,
     result: torch.dtype = torch.float32,
     combinator: Combinator = "gaussian",
+    groups: int = 1,
 ) -> DenoiseArguments:
-    shape = (replicas, batch, features)
+    shape = (replicas, groups * batch, features)
     u_pre = (torch.randn(shape) * (1 + torch.rand(features)) + torch.randn(features)).to(dtype)
     a = torch.randn(replicas, N_PARAMETERS[combinator], 1, features)
-    return DenoiseArguments(u_pre, sliced(*shape), a, torch.randn(shape).to(result), combinator)
+    return DenoiseArguments(u_pre, sliced(*shape), a, torch.randn(shape).to(result), combinator, groups)
 
 
 def run_layer(function: Callable[..., tuple[Tensor, Tensor]], given: LayerArguments) -> dict[str, Tensor]:
     """Return the results and the gradients by their names."""
     z_pre, beta = (tensor.detach().clone().requires_grad_() for tensor in (given.z_pre, given.beta))
-    h, z = function(z_pre, given.noise, NOISE_STD, beta, given.groups, given.relu)
+    h, z = function(z_pre, given.noise, NOISE_STD, beta, given.groups, given.relu, given.decoded)
     results = [(h, given.grad_h)] + ([] if given.grad_z is None else [(z, given.grad_z)])
     torch.autograd.backward(*zip(*results, strict=True))
     return {"h": h.detach(), "z": z.detach(), "z_pre": gradient_of(z_pre), "beta": gradient_of(beta)}
@@ -99,7 +102,7 @@ def run_layer(function: Callable[..., tuple[Tensor, Tensor]], given: LayerArgume
 def run_denoise(function: Callable[..., Tensor], given: DenoiseArguments) -> dict[str, Tensor]:
     u_pre, a = (tensor.detach().clone().requires_grad_() for tensor in (given.u_pre, given.a))
     z = given.z.detach().requires_grad_()  # not a copy: its strides are kept
-    z_hat = function(u_pre, z, a, given.grad_z_hat.dtype, given.combinator)
+    z_hat = function(u_pre, z, a, given.grad_z_hat.dtype, given.combinator, given.groups)
     z_hat.backward(given.grad_z_hat)
     return {"z_hat": z_hat.detach(), "u_pre": gradient_of(u_pre), "z": gradient_of(z), "a": gradient_of(a)}
 
@@ -116,19 +119,21 @@ def double(given: Any) -> Any:
 
 
 def exact_noisy_layer(
-    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, decoded: int
 ) -> tuple[Tensor, Tensor]:
     """The definition without its roundings to float32."""
     z = layers.batch_normalize(z_pre, groups)
     z = z if noise is None else z + noise_std * noise
-    return (torch.relu(z + beta) if relu else z + beta), z.chunk(groups, dim=1)[-1]
+    return (torch.relu(z + beta) if relu else z + beta), torch.cat(z.chunk(groups, dim=1)[-decoded:], dim=1)
 
 
-def exact_denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator) -> Tensor:
+def exact_denoise(
+    u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator, groups: int
+) -> Tensor:
     """The definition without its roundings to float32; `combinators` is held to plain loops by its own tests."""
     if combinator != "gaussian":
-        return combine(layers.batch_normalize(u_pre), z, a, combinator).to(dtype)
-    u, p = layers.batch_normalize(u_pre), [None, *a.unbind(dim=1)]
+        return combine(layers.batch_normalize(u_pre, groups), z, a, combinator).to(dtype)
+    u, p = layers.batch_normalize(u_pre, groups), [None, *a.unbind(dim=1)]
     mu = p[1] * torch.sigmoid(p[2] * u + p[3]) + p[4] * u + p[5]
     v = p[6] * torch.sigmoid(p[7] * u + p[8]) + p[9] * u + p[10]
     return ((z - mu) * v + mu).to(dtype)
@@ -162,10 +167,12 @@ def assert_same_bits(first: dict[str, Tensor], second: dict[str, Tensor], of: An
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("features", SIZES)
-@pytest.mark.parametrize(("replicas", "groups"), list(product((1, 3), (1, 2))))
-def test_a_noisy_layer_is_the_defined_one(replicas: int, groups: int, features: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("replicas", "groups", "decoded"), [(1, 1, 1), (1, 2, 1), (1, 3, 2), (3, 2, 1), (3, 3, 2)])
+def test_a_noisy_layer_is_the_defined_one(
+    replicas: int, groups: int, decoded: int, features: int, dtype: torch.dtype
+) -> None:
     for batch, noisy, relu in ((13, True, True), (13, False, True), (8, True, False), (100, False, False)):
-        given = layer_arguments(replicas, groups, batch, features, dtype, noisy, relu)
+        given = layer_arguments(replicas, groups, batch, features, dtype, noisy, relu, decoded)
         kernel = run_layer(kernels.noisy_layer, given)
         assert_near(kernel, run_layer(exact_noisy_layer, double(given)))
         assert_alike(kernel, run_layer(layers.noisy_layer, given))
@@ -180,8 +187,8 @@ def test_a_noisy_layer_is_the_defined_one(replicas: int, groups: int, features: 
 def test_denoising_is_the_defined_one(
     combinator: Combinator, replicas: int, features: int, dtypes: tuple[torch.dtype, torch.dtype]
 ) -> None:
-    for batch in (8, 13, 100):
-        given = denoise_arguments(replicas, batch, features, *dtypes, combinator)
+    for batch, groups in ((8, 1), (13, 2), (100, 1)):
+        given = denoise_arguments(replicas, batch, features, *dtypes, combinator, groups)
         kernel = run_denoise(kernels.denoise, given)
         assert_near(kernel, run_denoise(exact_denoise, double(given)))
         assert_alike(kernel, run_denoise(layers.denoise, given))
@@ -241,7 +248,7 @@ def test_either_result_may_go_without_a_gradient() -> None:
     for function, given in ((kernels.noisy_layer, without), (exact_noisy_layer, double(without))):
         z_pre = given.z_pre.detach().requires_grad_()
         beta = given.beta.detach().requires_grad_()
-        _, z = function(z_pre, given.noise, NOISE_STD, beta, 2, True)
+        _, z = function(z_pre, given.noise, NOISE_STD, beta, 2, True, 1)
         z.backward(torch.ones_like(z) * z.detach())
         gradients.append({"z_pre": gradient_of(z_pre)})
         assert beta.grad is None or not beta.grad.any()

@@ -61,11 +61,13 @@ pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, when it compiles
             [["network.input_noise=0.1"], ["ladder.classification_weight=0.2", "network.hidden_noise=0.5"]],
             1,
         ),
-        # Beside the ladder's cost and the generator, the energy of its images: for either side one.
+        # The costs alone and beside generated images, the generator, and the energy of its images.
         ("ebgan-ladder", [[]], 4),
         ("ebgan-ladder", [["ebgan-ladder.generator.source=noise"]], 3),
         ("ebgan-ladder", [["ebgan-ladder.pulling_away_weight=0.5"]], 4),
         ("ebgan-ladder", [["ebgan-ladder.corrupt_generated=false"]], 4),
+        # The costs alone, the generator, and the energy of its images, once without gradient.
+        ("ebgan-ladder", [["ebgan-ladder.margin.steps=[0]", "ebgan-ladder.margin.values=[0.0]"]], 4),
     ],
 )
 def test_a_traced_step_is_the_step(

@@ -10,10 +10,11 @@ import pytest
 import reference
 import torch
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from ladder_ebgan.batches import Batch
 from ladder_ebgan.combinators import Combinator
-from ladder_ebgan.costs import Functions, generated_energy, ladder_costs
+from ladder_ebgan.costs import Functions, discriminator_costs, generated_energy, ladder_costs
 from ladder_ebgan.generator import Generator
 from ladder_ebgan.ladder import Ladder
 from ladder_ebgan.training import State, adversarial_step, ladder_step
@@ -114,6 +115,30 @@ def test_float32_costs_are_close_to_loops() -> None:
         images = reference.images_of(batch.images, batch.labels, batch.noise, r)
         expected = reference.ladder_costs(reference.parameters_of(ladder, r), network_of(ladder), images, 1.0)
         assert costs.total[r].item() == pytest.approx(expected.total, rel=1e-4)
+
+
+@CORRUPTED_OR_CLEAN
+@pytest.mark.parametrize("variant", ["bottom", "full"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_one_pass_of_real_and_generated_images_is_two_of_each_alone(
+    replicas: int, variant: str, corrupted: bool
+) -> None:
+    """Costs of the real images, energies of the generated ones, and the gradient of any sum of them."""
+    ladder, batch = ladder_of(WEIGHTS[variant], replicas), batch_of(replicas, corrupted)
+    generated = torch.rand(replicas, BATCH, SIZES[0], dtype=torch.float64)
+    of_real, seen = (batch.images, batch.labels, batch.noise, 0.7), (generated, batch.generated_noise)
+    weights = torch.randn(replicas, BATCH, dtype=torch.float64)
+    expected = ladder_costs(ladder, *of_real), generated_energy(ladder, *seen)
+    found = discriminator_costs(ladder, *of_real, *seen)
+    assert_close(found[1], expected[1], rtol=1e-5, atol=1e-6)
+    gradients = []
+    for costs, energy in (expected, found):
+        ladder.zero_grad()
+        (costs.total.sum() + (weights * energy).sum()).backward()
+        gradients.append([p.grad for p in ladder.parameters()])
+    assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-5)
+    assert all(map(torch.allclose, found[0], expected[0]))
+    assert found[0].energies.shape == (replicas, BATCH)
 
 
 def mean_energy(

@@ -83,7 +83,7 @@ class Discriminator(nn.Module):
             if layer == 0:
                 h = torch.relu(z + bias).to(z.dtype)
             else:
-                h, _ = self.functions.noisy_layer(z, None, 0.0, bias, groups, True)
+                h, _ = self.functions.noisy_layer(z, None, 0.0, bias, groups, True, 1)
             of_layer = noises[layer]
             if of_layer is not None:
                 h = h * (of_layer >= self.threshold).to(h.dtype) / (1 - self.dropout)

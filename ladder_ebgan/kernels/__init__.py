@@ -24,16 +24,18 @@ _TYPE_NAMES = {torch.float32: "float", torch.bfloat16: "bfloat16"}
 
 
 def noisy_layer(
-    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, decoded: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Compute `ladder_ebgan.layers.noisy_layer`; arguments and results are described there."""
-    h, z_last = _NoisyLayer.apply(z_pre, noise, noise_std, beta, groups, relu)  # type: ignore[no-untyped-call]
-    return h, z_last
+    h, z = _NoisyLayer.apply(z_pre, noise, noise_std, beta, groups, relu, decoded)  # type: ignore[no-untyped-call]
+    return h, z
 
 
-def denoise(u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian") -> Tensor:
+def denoise(
+    u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator = "gaussian", groups: int = 1
+) -> Tensor:
     """Compute `ladder_ebgan.layers.denoise`; arguments and result are described there."""
-    z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype, combinator)  # type: ignore[no-untyped-call]
+    z_hat: Tensor = _Denoise.apply(u_pre, z, a, dtype, combinator, groups)  # type: ignore[no-untyped-call]
     return z_hat
 
 
@@ -52,51 +54,60 @@ def philox_normal(keys: Tensor, step: Tensor, shape: Sequence[int]) -> Tensor:
 class _NoisyLayer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool
+        ctx: Any,
+        z_pre: Tensor,
+        noise: Tensor | None,
+        noise_std: float,
+        beta: Tensor,
+        groups: int,
+        relu: bool,
+        decoded: int,
     ) -> tuple[Tensor, Tensor]:
         z_pre = z_pre.contiguous()
         replicas, batch, features = z_pre.shape
         assert batch % groups == 0
         assert beta.shape == (replicas, 1, features)
         h = torch.empty_like(z_pre)
-        z_last = torch.empty(replicas, batch // groups, features)
+        z_decoded = torch.empty(replicas, decoded * (batch // groups), features)
         means, scales = torch.empty(2, replicas, groups, features)
         shape = Shape(replicas, groups, batch // groups, features, torch.get_num_threads())
         _kernel("noisy_layer_forward", z_pre)(
             *(shape, _pointer(z_pre), _strided(noise), ctypes.c_float(noise_std), _pointer(beta), relu),
-            *(_pointer(h), _pointer(z_last), _pointer(means), _pointer(scales)),
+            *(ctypes.c_long(decoded), _pointer(h), _pointer(z_decoded), _pointer(means), _pointer(scales)),
         )
         ctx.save_for_backward(z_pre, means, scales, h)
-        ctx.shape, ctx.relu = shape, relu
+        ctx.shape, ctx.relu, ctx.decoded = shape, relu, decoded
         ctx.set_materialize_grads(False)
-        return h, z_last
+        return h, z_decoded
 
     @staticmethod
-    def backward(ctx: Any, grad_h: Tensor | None, grad_z_last: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_h: Tensor | None, grad_z: Tensor | None) -> tuple[Tensor | None, ...]:
         z_pre, means, scales, h = ctx.saved_tensors
         grad_h = torch.zeros_like(h) if grad_h is None else grad_h.contiguous()
-        grad_z_last = None if grad_z_last is None else grad_z_last.contiguous()
+        grad_z = None if grad_z is None else grad_z.contiguous()
         grad_z_pre = torch.empty_like(z_pre)
         grad_beta = torch.empty(z_pre.shape[0], 1, z_pre.shape[2])
         _kernel("noisy_layer_backward", z_pre)(
             *(ctx.shape, _pointer(z_pre), _pointer(means), _pointer(scales), _pointer(h), ctx.relu),
-            *(_pointer(grad_h), _strided(grad_z_last), _pointer(grad_z_pre), _pointer(grad_beta)),
+            *(ctypes.c_long(ctx.decoded), _pointer(grad_h), _strided(grad_z)),
+            *(_pointer(grad_z_pre), _pointer(grad_beta)),
         )
-        return grad_z_pre, None, None, grad_beta, None, None
+        return grad_z_pre, None, None, grad_beta, None, None, None
 
 
 class _Denoise(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator
+        ctx: Any, u_pre: Tensor, z: Tensor, a: Tensor, dtype: torch.dtype, combinator: Combinator, groups: int
     ) -> Tensor:
         u_pre = u_pre.contiguous()
         replicas, batch, features = u_pre.shape
         assert z.shape == u_pre.shape
+        assert batch % groups == 0
         assert a.shape == (replicas, N_PARAMETERS[combinator], 1, features)
         z_hat = torch.empty_like(u_pre, dtype=dtype)
-        means, scales = torch.empty(2, replicas, features)
-        shape = Shape(replicas, 1, batch, features, torch.get_num_threads())
+        means, scales = torch.empty(2, replicas, groups, features)
+        shape = Shape(replicas, groups, batch // groups, features, torch.get_num_threads())
         _kernel(f"{combinator}_forward", u_pre, z_hat)(
             *(shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(z_hat), _pointer(means), _pointer(scales))
         )
@@ -114,7 +125,7 @@ class _Denoise(torch.autograd.Function):
             *(ctx.shape, _pointer(u_pre), _strided(z), _pointer(a), _pointer(means), _pointer(scales)),
             *(_pointer(grad_z_hat), _pointer(grad_u_pre), _pointer(grad_z), _pointer(grad_a)),
         )
-        return grad_u_pre, grad_z, grad_a, None, None
+        return grad_u_pre, grad_z, grad_a, None, None, None
 
 
 def _kernel(name: str, *tensors: Tensor) -> Any:

@@ -91,8 +91,8 @@ void for_each_block(const Shape& s, Work work) {
 }
 
 template <class P>
-void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std, const float* beta, bool relu, P* h,
-                         float* z_last, float* means, float* scales) {
+void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std, const float* beta, bool relu, long decoded,
+                         P* h, float* z_decoded, float* means, float* scales) {
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         for (long g = 0; g < s.groups; ++g) {
@@ -109,8 +109,10 @@ void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std
                     const float* e = noise.at(r, g * s.batch + b) + column;
                     for (long j = 0; j < width; ++j) z[j] += noise_std * e[j];
                 }
-                if (g == s.groups - 1)
-                    for (long j = 0; j < width; ++j) z_last[(r * s.batch + b) * n + column + j] = z[j];
+                if (const long d = g - (s.groups - decoded); d >= 0) {
+                    float* lateral = z_decoded + ((r * decoded + d) * s.batch + b) * n + column;
+                    for (long j = 0; j < width; ++j) lateral[j] = z[j];
+                }
                 P* out = h + (first + b) * n + column;
                 if (relu)
                     for (long j = 0; j < width; ++j) out[j] = z[j] + shift[j] < 0 ? 0.0f : z[j] + shift[j];
@@ -143,7 +145,7 @@ inline void normalization_backward(const P* x, long rows, long stride, long widt
 
 template <class P>
 void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const float* scales, const P* h, bool relu,
-                          const P* grad_h, Strided grad_z_last, P* grad_z_pre, float* grad_beta) {
+                          long decoded, const P* grad_h, Strided grad_z_decoded, P* grad_z_pre, float* grad_beta) {
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         std::vector<float> gradient(s.batch * BLOCK);
@@ -156,8 +158,8 @@ void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const flo
                 for (long j = 0; j < width; ++j)
                     row[j] = relu && static_cast<float>(out[j]) <= 0 ? 0.0f : static_cast<float>(upper[j]);
                 for (long j = 0; j < width; ++j) shift[j] += row[j];
-                if (grad_z_last.data && g == s.groups - 1) {
-                    const float* lateral = grad_z_last.at(r, b) + column;
+                if (const long d = g - (s.groups - decoded); grad_z_decoded.data && d >= 0) {
+                    const float* lateral = grad_z_decoded.at(r, d * s.batch + b) + column;
                     for (long j = 0; j < width; ++j) row[j] += lateral[j];
                 }
             }
@@ -260,20 +262,23 @@ void denoise_forward(Shape s, const P* u_pre, Strided z, const float* parameters
                      float* scales) {
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
-        const P* x = u_pre + r * s.batch * n + column;
-        float *mean = means + r * n + column, *scale = scales + r * n + column;
-        statistics(x, s.batch, n, width, mean, scale);
         const float* a = parameters + r * C::N_PARAMETERS * n + column;
-        for (long b = 0; b < s.batch; ++b) {
-            const float* lateral = z.at(r, b) + column;
-            float row[BLOCK];  // converted in a loop of its own: with it, the other one is not vectorised
+        for (long g = 0; g < s.groups; ++g) {
+            const long first = (r * s.groups + g) * s.batch, offset = (r * s.groups + g) * n + column;
+            const P* x = u_pre + first * n + column;
+            float *mean = means + offset, *scale = scales + offset;
+            statistics(x, s.batch, n, width, mean, scale);
+            for (long b = 0; b < s.batch; ++b) {
+                const float* lateral = z.at(r, g * s.batch + b) + column;
+                float row[BLOCK];  // converted in a loop of its own: with it, the other one is not vectorised
 #pragma omp simd
-            for (long j = 0; j < width; ++j) {
-                const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
-                row[j] = C::value(a + j, n, u, lateral[j]);
+                for (long j = 0; j < width; ++j) {
+                    const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
+                    row[j] = C::value(a + j, n, u, lateral[j]);
+                }
+                H* out = z_hat + (first + b) * n + column;
+                for (long j = 0; j < width; ++j) out[j] = row[j];
             }
-            H* out = z_hat + (r * s.batch + b) * n + column;
-            for (long j = 0; j < width; ++j) out[j] = row[j];
         }
     });
 }
@@ -285,25 +290,28 @@ void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameter
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         std::vector<float> gradient(s.batch * BLOCK);
-        const P* x = u_pre + r * s.batch * n + column;
-        const float *mean = means + r * n + column, *scale = scales + r * n + column;
         const float* a = parameters + r * N * n + column;
         float sums[N][BLOCK] = {};
-        for (long b = 0; b < s.batch; ++b) {
-            const float* lateral = z.at(r, b) + column;
-            const H* upper = grad_z_hat + (r * s.batch + b) * n + column;
-            float *row = gradient.data() + b * BLOCK, *grad_lateral = grad_z + (r * s.batch + b) * n + column;
+        for (long g = 0; g < s.groups; ++g) {
+            const long first = (r * s.groups + g) * s.batch, offset = (r * s.groups + g) * n + column;
+            const P* x = u_pre + first * n + column;
+            const float *mean = means + offset, *scale = scales + offset;
+            for (long b = 0; b < s.batch; ++b) {
+                const float* lateral = z.at(r, g * s.batch + b) + column;
+                const H* upper = grad_z_hat + (first + b) * n + column;
+                float *row = gradient.data() + b * BLOCK, *grad_lateral = grad_z + (first + b) * n + column;
 #pragma omp simd
-            for (long j = 0; j < width; ++j) {
-                const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
-                const float g = static_cast<float>(upper[j]);
-                C::gradient(a + j, n, u, lateral[j], g, row + j, grad_lateral + j, sums, j);
+                for (long j = 0; j < width; ++j) {
+                    const float u = (static_cast<float>(x[b * n + j]) - mean[j]) * scale[j];
+                    const float of_z_hat = static_cast<float>(upper[j]);
+                    C::gradient(a + j, n, u, lateral[j], of_z_hat, row + j, grad_lateral + j, sums, j);
+                }
             }
+            normalization_backward(x, s.batch, n, width, mean, scale, gradient.data(),
+                                   grad_u_pre + first * n + column);
         }
         for (long k = 0; k < N; ++k)
             for (long j = 0; j < width; ++j) grad_parameters[(r * N + k) * n + column + j] = sums[k][j];
-        normalization_backward(x, s.batch, n, width, mean, scale, gradient.data(),
-                               grad_u_pre + r * s.batch * n + column);
     });
 }
 
@@ -312,14 +320,15 @@ void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameter
 // Named after their types: of the products, and, where it can be another one, of what is handed on.
 #define NOISY_LAYER(P)                                                                                          \
     extern "C" void noisy_layer_forward_##P(Shape s, const P* z_pre, Strided noise, float noise_std,            \
-                                            const float* beta, bool relu, P* h, float* z_last, float* means,    \
-                                            float* scales) {                                                    \
-        noisy_layer_forward(s, z_pre, noise, noise_std, beta, relu, h, z_last, means, scales);                  \
+                                            const float* beta, bool relu, long decoded, P* h,                   \
+                                            float* z_decoded, float* means, float* scales) {                    \
+        noisy_layer_forward(s, z_pre, noise, noise_std, beta, relu, decoded, h, z_decoded, means, scales);      \
     }                                                                                                           \
     extern "C" void noisy_layer_backward_##P(Shape s, const P* z_pre, const float* means, const float* scales,  \
-                                             const P* h, bool relu, const P* grad_h, Strided grad_z_last,       \
-                                             P* grad_z_pre, float* grad_beta) {                                 \
-        noisy_layer_backward(s, z_pre, means, scales, h, relu, grad_h, grad_z_last, grad_z_pre, grad_beta);     \
+                                             const P* h, bool relu, long decoded, const P* grad_h,              \
+                                             Strided grad_z_decoded, P* grad_z_pre, float* grad_beta) {         \
+        noisy_layer_backward(s, z_pre, means, scales, h, relu, decoded, grad_h, grad_z_decoded, grad_z_pre,     \
+                             grad_beta);                                                                        \
     }
 #define DENOISE(NAME, C, P, H)                                                                                  \
     extern "C" void NAME##_forward_##P##_##H(Shape s, const P* u_pre, Strided z, const float* parameters,       \
