@@ -72,10 +72,11 @@ def discriminator_costs(
         generated: `[replicas, batch, features]`, as many as there are labelled ones.
         generated_noise: standard normal `[replicas, batch, units of all layers]`; None for none.
     """
+    assert generated.shape[1] == labels.shape[1], "groups are of equal size"
     if generated_noise is None:
         generated_noise = torch.zeros_like(noise[:, : generated.shape[1]])
-    images, noise = torch.cat([images, generated], dim=1), torch.cat([noise, generated_noise], dim=1)
-    return _decoded_costs(ladder, images, labels, noise, classification_weight)
+    all_images, all_noise = torch.cat([images, generated], dim=1), torch.cat([noise, generated_noise], dim=1)
+    return _decoded_costs(ladder, all_images, labels, all_noise, classification_weight)
 
 
 def _decoded_costs(
@@ -84,24 +85,24 @@ def _decoded_costs(
     """Return the costs of labelled and unlabelled images, and the energies of generated ones behind them."""
     n_labeled = labels.shape[1]
     groups = images.shape[1] // n_labeled
-    corrupted = ladder.encode(images, noise, groups, decoded=groups - 1)
-    logits, x = corrupted.logits, images[:, n_labeled:]
+    corrupted = ladder.encode(images, noise, groups, n_decoded=groups - 1)
+    logits, to_decode = corrupted.logits, images[:, n_labeled:]
     classification = classification_cost(logits[:, :n_labeled], labels)
     z_hat = ladder.decode(corrupted.z, logits[:, n_labeled:], groups=groups - 1)
 
     denoising = energy = torch.zeros_like(classification)
-    energies = generated = torch.zeros_like(x[:, :, 0])
+    energies = generated_energies = torch.zeros_like(to_decode[:, :, 0])
     if 0 in z_hat:
-        energies, generated = reconstruction_energy(z_hat[0], x).tensor_split([n_labeled], dim=1)
+        energies, generated_energies = reconstruction_energy(z_hat[0], to_decode).tensor_split([n_labeled], dim=1)
         energy = energies.mean(dim=-1)
         denoising = energy_weight(ladder) * energy
     if ladder.needs_clean_pass:
-        clean = ladder.encode(x[:, :n_labeled])
+        clean = ladder.encode(to_decode[:, :n_labeled])
         for layer in range(max(1, ladder.lowest_decoded), len(ladder.sizes)):
             normalized = normalize(z_hat[layer][:, :n_labeled], *batch_statistics(clean.z_pre[layer - 1]))
             denoising = denoising + ladder.denoising_weights[layer] * denoising_cost(normalized, clean.z[layer])
     total = classification_weight * classification + denoising
-    return LadderCosts(total, classification, denoising, energy, energies), generated
+    return LadderCosts(total, classification, denoising, energy, energies), generated_energies
 
 
 def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor | None) -> Tensor:

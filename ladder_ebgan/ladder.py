@@ -114,7 +114,7 @@ class Ladder(nn.Module):
         noise: Tensor | None = None,
         groups: int = 1,
         statistics: Statistics | None = None,
-        decoded: int = 1,
+        n_decoded: int = 1,
     ) -> Encoding:
         """Run the encoder.
 
@@ -123,17 +123,17 @@ class Ladder(nn.Module):
             noise: standard normal `[replicas, batch, n_units]`; None gives the clean pass.
             groups: equal consecutive parts of the batch that are normalised separately.
             statistics: fixed statistics for evaluation; None normalises by those of the batch.
-            decoded: how many groups, the last ones, will be decoded.
+            n_decoded: how many groups, the last ones, will be decoded.
         """
         noises, noise_stds = self._noise_of_layers(noise)
         h = x if noises[0] is None else torch.add(x, noises[0], alpha=noise_stds[0])
-        zs, zs_pre, code = [last_groups(h, groups, decoded)], [], h
+        zs, zs_pre, code = [last_groups(h, groups, n_decoded)], [], h
         for layer, (weight, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
             relu, code = layer < len(self.encoder), h
             z_pre = replica_matmul(h, weight, self.product_dtype if relu else torch.float32)
             if statistics is None:
                 corruption = noises[layer], noise_stds[layer]
-                h, z = self.functions.noisy_layer(z_pre, *corruption, beta, groups, relu, decoded)
+                h, z = self.functions.noisy_layer(z_pre, *corruption, beta, groups, relu, n_decoded)
             else:
                 z = normalize(z_pre, statistics.means[layer - 1], statistics.variances[layer - 1])
                 h = torch.relu(z + beta) if relu else z + beta

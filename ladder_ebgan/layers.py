@@ -47,7 +47,7 @@ def batch_normalize(z: Tensor, groups: int = 1) -> Tensor:
 
 
 def noisy_layer(
-    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, decoded: int = 1
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, n_decoded: int
 ) -> tuple[Tensor, Tensor]:
     """Normalise, corrupt, shift, rectify: z = BN(z_pre) + noise_std * noise, h = relu(z + beta).
 
@@ -60,21 +60,22 @@ def noisy_layer(
         beta: `[replicas, 1, features]`.
         groups: equal consecutive parts of the batch that are normalised separately.
         relu: False under the softmax.
-        decoded: how many groups, the last ones, a decoder takes.
+        n_decoded: how many groups, the last ones, a decoder takes.
 
     Returns:
-        h, in the precision of `z_pre`, and z of these groups `[replicas, decoded * batch / groups, features]`.
+        h, in the precision of `z_pre`, and z of these groups `[replicas, n_decoded * batch / groups, features]`.
     """
     z = batch_normalize(z_pre.to(torch.float32), groups)
     if noise is not None:
         z = torch.add(z, noise, alpha=noise_std)
     h = torch.relu(z + beta) if relu else z + beta
-    return h.to(z_pre.dtype), last_groups(z, groups, decoded)
+    return h.to(z_pre.dtype), last_groups(z, groups, n_decoded)
 
 
-def last_groups(x: Tensor, groups: int, kept: int) -> Tensor:
-    """Return the last `kept` of the equal consecutive groups of a batch `[replicas, batch, features]`."""
-    return x if kept == groups else x[:, (groups - kept) * (x.shape[1] // groups) :]
+def last_groups(x: Tensor, groups: int, n_last: int) -> Tensor:
+    """Return the last `n_last` of the equal consecutive groups of a batch `[replicas, batch, features]`."""
+    assert 1 <= n_last <= groups
+    return x if n_last == groups else x[:, (groups - n_last) * (x.shape[1] // groups) :]
 
 
 def denoise(

@@ -195,26 +195,38 @@ def adversarial_step(
     assert state.generator is not None
     assert batch.latents is not None
     generated = functions.generate(state.generator, batch.latents)
-    seen = generated.detach(), batch.generated_noise
-    of_real = state.ladder, batch.images, batch.labels, batch.noise, classification_weight
-    if margin is None:
-        real = functions.ladder_costs(*of_real)
-        hinge = torch.zeros_like(real.total)
-        with torch.no_grad():
-            energy = functions.generated_energy(state.ladder, *seen)
-    else:
-        real, energy = functions.discriminator_costs(*of_real, *seen)
-        hinge = margin_hinge(energy, margin)
-    real = _with_consistency(real, state.ladder, batch, consistency)
     weight = energy_weight(state.ladder) if energy_weighted else 1.0
-    update(state.ladder_optimizer, real.total + weight * hinge)
-
+    rest = functions, classification_weight, margin, weight, consistency
+    costs = _update_discriminators(state, batch, generated.detach(), *rest)
     if state.generator_optimizer is not None:
         with frozen(state.ladder):
             judged = state.ladder, generated, batch.generated_noise
             update(state.generator_optimizer, _generator_cost(*judged, functions, pulling_away_weight))
+    return costs
+
+
+def _update_discriminators(
+    state: State,
+    batch: Batch,
+    generated: Tensor,
+    functions: Functions,
+    classification_weight: Tensor | float,
+    margin: Tensor | float | None,
+    hinge_weight: Tensor | float,
+    consistency: Consistency | None,
+) -> StepCosts:
+    """Step down Eq. (1) beside the classification cost; without a margin down the plain ladder's cost."""
+    of_real = state.ladder, batch.images, batch.labels, batch.noise, classification_weight
+    if margin is None:
+        with torch.no_grad():
+            energy = functions.generated_energy(state.ladder, generated, batch.generated_noise)
+        real, hinge, open_hinges = functions.ladder_costs(*of_real), None, torch.zeros_like(energy[:, 0])
+    else:
+        real, energy = functions.discriminator_costs(*of_real, generated, batch.generated_noise)
+        hinge, open_hinges = margin_hinge(energy, margin), (energy < margin).float().mean(dim=-1)
+    real = _with_consistency(real, state.ladder, batch, consistency)
+    update(state.ladder_optimizer, real.total if hinge is None else real.total + hinge_weight * hinge)
     energy = energy.detach()
-    open_hinges = (energy < (0.0 if margin is None else margin)).float().mean(dim=-1)
     return StepCosts(_detached(real), energy.mean(dim=-1), open_hinges, energy)
 
 

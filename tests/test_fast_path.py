@@ -18,12 +18,13 @@ from torch.testing import assert_close
 
 from ladder_ebgan.recipe import Recipe
 
-# Under MKL's rounding no unit comes so near its ReLU's kink in these steps that rounding decides.
+# Under MKL's rounding, with the weights of this seed, no unit comes so near its ReLU's kink that rounding decides.
 pytestmark = [COMPILER, pytest.mark.usefixtures("products_by_mkl")]
 
 MakeRecipe = Callable[..., Recipe]
 
 N_STEPS = 50
+SEED = 6  # of the first twelve a unit flips with 1, 2, 5 and 10
 LONGER = (
     *(f"ladder.n_steps={N_STEPS}", "ladder.decay_start_step=40", f"ebgan-ladder.n_steps={N_STEPS}"),
     *("ebgan-ladder.decay_start_step=40", f"ebgan-ladder.adversarial_steps={N_STEPS}"),
@@ -46,7 +47,7 @@ def both(
 
 
 def trained_from_random_weights(run: Run) -> Run:
-    torch.manual_seed(6)
+    torch.manual_seed(SEED)
     reference.randomize(run.state.ladder, 0.3)
     if run.state.generator is not None:
         reference.randomize(run.state.generator, 0.3)

@@ -85,14 +85,14 @@ def test_captured_steps_equal_ordinary_ones(
     "change",
     [
         *("generator.learning_rate=0", "generator.source=noise", "energy_weighted=false"),
-        *("pulling_away_weight=0.5", "corrupt_generated=false"),
+        *("pulling_away_weight=0.5", "corrupt_generated=false", "margin.values=[0, 0]"),
     ],
 )
 def test_captured_steps_with_a_part_changed(
     change: str, compiled: bool, small: MakeRecipe, data: SmallData, ordinary: Callable[[], None]
 ) -> None:
-    """A generator that does not train, noise in its place, another weight of the hinge, pulling away, no noise."""
-    recipe = small(*TWENTY_STEPS, f"ebgan-ladder.{change}", "ebgan-ladder.margin.values=[50, 0]")
+    """A frozen generator, noise in its place, a hinge of another weight, pulling away, no noise, no margin."""
+    recipe = small(*TWENTY_STEPS, "ebgan-ladder.margin.values=[50, 0]", f"ebgan-ladder.{change}")
     replayed = run_of(recipe, "ebgan-ladder", data, compiled=compiled).train()
     ordinary()
     expected = run_of(recipe, "ebgan-ladder", data).train()

@@ -86,6 +86,20 @@ def test_the_layers_that_are_decoded_are_those_of_the_last_group(functions: Laye
     assert_close(together.logits[:, 3:], alone.logits)
 
 
+@pytest.mark.parametrize("functions", KERNELS)
+def test_groups_are_decoded_as_each_is_alone(functions: LayerFunctions) -> None:
+    ladder, (x, noise) = Ladder(SEEDS, SIZES, FULL, 0.3, 0.5, functions=functions), inputs()
+    reference.randomize(ladder)
+    x, noise = x.float(), noise.float()
+    together = ladder.encode(x, noise, groups=3, n_decoded=2)
+    z_hat = ladder.decode(together.z, together.logits[:, 2:], groups=2)
+    for place, rows in enumerate((slice(2, 4), slice(4, 6))):
+        alone = ladder.encode(x[:, rows], noise[:, rows])
+        for layer, expected in ladder.decode(alone.z, alone.logits).items():
+            found = z_hat[layer][:, 2 * place : 2 * place + 2]
+            assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_evaluation_normalises_by_fixed_statistics() -> None:
     ladder, (x, _) = ladder_of(FULL), inputs()
     means = [torch.randn(2, 1, size, dtype=torch.float64) for size in SIZES[1:]]

@@ -92,24 +92,24 @@ def test_one_replica_is_not_normalised_by_another() -> None:
 def test_a_noisy_layer_by_hand(relu: bool, expected: list[float]) -> None:
     """1 and 3 are -1 and 1 once normalised; 2 * 0.5 and 2 * -2 are added: 0 and -3; the shift is 0.5."""
     z_pre, noise = torch.tensor([[[1.0], [3.0]]]), torch.tensor([[[0.5], [-2.0]]])
-    h, z = noisy_layer(z_pre, noise, 2.0, torch.tensor([[[0.5]]]), 1, relu)
+    h, z = noisy_layer(z_pre, noise, 2.0, torch.tensor([[[0.5]]]), 1, relu, 1)
     assert_close(h, torch.tensor(expected).reshape(1, 2, 1))
     assert_close(z, torch.tensor([[[0.0], [-3.0]]]))
 
 
-@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize(("groups", "n_decoded"), [(1, 1), (2, 1), (3, 1), (3, 2)])
 @pytest.mark.parametrize("corrupted", [True, False])
 @pytest.mark.parametrize("relu", [True, False])
-def test_a_noisy_layer_equals_loops(groups: int, corrupted: bool, relu: bool) -> None:
-    """z is that of the last group alone, before the shift; each replica has its own shift."""
+def test_a_noisy_layer_equals_loops(groups: int, n_decoded: int, corrupted: bool, relu: bool) -> None:
+    """z is that of the last groups alone, before the shift; each replica has its own shift."""
     z_pre, noise, beta = 3 * torch.randn(2, 12, 5) + 1, torch.randn(2, 12, 5), torch.randn(2, 1, 5)
-    h, z = noisy_layer(z_pre, noise if corrupted else None, 0.7, beta, groups, relu)
-    assert z.shape == (2, 12 // groups, 5)
+    h, z = noisy_layer(z_pre, noise if corrupted else None, 0.7, beta, groups, relu, n_decoded)
+    assert z.shape == (2, n_decoded * 12 // groups, 5)
     for r in range(2):
         parts = [reference.batch_norm(part.tolist()) for part in z_pre[r].chunk(groups)]
         beside = noise[r].tolist() if corrupted else None
         rows = reference.add_noise([row for part in parts for row in part], beside, 0.7)
-        assert_close(z[r], torch.tensor(rows[-(12 // groups) :]))
+        assert_close(z[r], torch.tensor(rows[-(n_decoded * 12 // groups) :]))
         shifted = torch.tensor(rows) + beta[r]
         assert_close(h[r], shifted.clamp(min=0) if relu else shifted)
 
@@ -117,9 +117,9 @@ def test_a_noisy_layer_equals_loops(groups: int, corrupted: bool, relu: bool) ->
 def test_a_noisy_layer_hands_on_the_precision_of_the_products_and_keeps_z_in_float32() -> None:
     z_pre, beta = torch.randn(2, 8, 3), torch.randn(2, 1, 3)
     coarse = z_pre.to(torch.bfloat16)
-    h, z = noisy_layer(coarse, None, 0.0, beta, 2, True)
+    h, z = noisy_layer(coarse, None, 0.0, beta, 2, True, 1)
     assert (h.dtype, z.dtype) == (torch.bfloat16, torch.float32)
-    exact_h, exact_z = noisy_layer(coarse.float(), None, 0.0, beta, 2, True)
+    exact_h, exact_z = noisy_layer(coarse.float(), None, 0.0, beta, 2, True, 1)
     assert torch.equal(z, exact_z)
     assert torch.equal(h, exact_h.to(torch.bfloat16))
 
@@ -129,6 +129,11 @@ def test_denoising_combines_z_and_the_normalised_u(combinator: Combinator) -> No
     u_pre, z, a = 3 * torch.randn(2, 6, 4) + 1, torch.randn(2, 6, 4), torch.randn(2, N_PARAMETERS[combinator], 1, 4)
     z_hat = denoise(u_pre, z, a, torch.float32, combinator)
     assert torch.equal(z_hat, combine(batch_normalize(u_pre), z, a, combinator))
+    first, last = (
+        denoise(u, of_u, a, torch.float32, combinator)
+        for u, of_u in zip(u_pre.chunk(2, 1), z.chunk(2, 1), strict=True)
+    )
+    assert_close(denoise(u_pre, z, a, torch.float32, combinator, 2), torch.cat([first, last], dim=1))
 
 
 def test_denoising_by_hand() -> None:

@@ -23,7 +23,7 @@ SETTINGS = {
         ["ladder.denoising_weights=[500, 0, 0, 2, 0, 0, 0.5]", "ladder.learning_rate=0.001"],
     ],
     "ebgan-ladder": [
-        ["ebgan-ladder.learning_rate=0.02", "ebgan-ladder.margin.values=[3, 1]", "network.input_noise=0.1"],
+        ["ebgan-ladder.learning_rate=0.02", "ebgan-ladder.margin.values=[0, 0]", "network.input_noise=0.1"],
         ["ebgan-ladder.generator.learning_rate=0.05", "ebgan-ladder.classification_weight=0.1"],
         ["ebgan-ladder.denoising_weights.0=500", "ebgan-ladder.margin.steps=[2, 4]", "network.hidden_noise=0"],
     ],

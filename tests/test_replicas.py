@@ -162,6 +162,18 @@ def test_a_margin_above_0_makes_a_difference(small: MakeRecipe, data: SmallData)
         assert not torch.equal(adversarial.state.ladder.encoder[0][r], plain.state.ladder.encoder[0][r])
 
 
+def test_a_margin_may_rise_from_0(small: MakeRecipe, data: SmallData) -> None:
+    recipe = small("ebgan-ladder.margin.values=[0, 50]")
+    adversarial, plain = (Run(recipe, model, [0, 1], data).train(until=3) for model in MODELS[:0:-1])
+    shares = [progress.costs.open_hinges for progress in adversarial.progress]
+    assert shares[0] is not None
+    assert shares[2] is not None
+    assert shares[0].tolist() == [0, 0]
+    assert (shares[2] > 0).all()
+    for r in range(2):
+        assert not torch.equal(adversarial.state.ladder.encoder[0][r], plain.state.ladder.encoder[0][r])
+
+
 def test_no_adversarial_steps_are_the_matched_ladder_to_the_bit(small: MakeRecipe, data: SmallData) -> None:
     recipe = small("ebgan-ladder.adversarial_steps=0")
     without = Run(recipe, "ebgan-ladder", [0, 1], data).train()

@@ -137,8 +137,7 @@ def test_one_pass_of_real_and_generated_images_is_two_of_each_alone(
         (costs.total.sum() + (weights * energy).sum()).backward()
         gradients.append([p.grad for p in ladder.parameters()])
     assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-5)
-    assert all(map(torch.allclose, found[0], expected[0]))
-    assert found[0].energies.shape == (replicas, BATCH)
+    assert_close(tuple(found[0]), tuple(expected[0]), rtol=1e-5, atol=1e-6)
 
 
 def mean_energy(
@@ -312,9 +311,7 @@ def test_the_ladder_can_be_trained_again_after_a_step_that_failed() -> None:
     """An error in the generator's part does not leave the ladder frozen."""
 
     def failing(ladder: Ladder, generated: Tensor, noise: Tensor) -> Tensor:
-        if generated.requires_grad:
-            raise RuntimeError("out of memory")
-        return generated_energy(ladder, generated, noise)
+        raise RuntimeError("out of memory")
 
     state = float64_state(1)
     functions = Functions(EAGER.ladder_costs, failing, EAGER.generate)

@@ -24,10 +24,10 @@ _TYPE_NAMES = {torch.float32: "float", torch.bfloat16: "bfloat16"}
 
 
 def noisy_layer(
-    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, decoded: int = 1
+    z_pre: Tensor, noise: Tensor | None, noise_std: float, beta: Tensor, groups: int, relu: bool, n_decoded: int
 ) -> tuple[Tensor, Tensor]:
     """Compute `ladder_ebgan.layers.noisy_layer`; arguments and results are described there."""
-    h, z = _NoisyLayer.apply(z_pre, noise, noise_std, beta, groups, relu, decoded)  # type: ignore[no-untyped-call]
+    h, z = _NoisyLayer.apply(z_pre, noise, noise_std, beta, groups, relu, n_decoded)  # type: ignore[no-untyped-call]
     return h, z
 
 
@@ -61,22 +61,23 @@ class _NoisyLayer(torch.autograd.Function):
         beta: Tensor,
         groups: int,
         relu: bool,
-        decoded: int,
+        n_decoded: int,
     ) -> tuple[Tensor, Tensor]:
         z_pre = z_pre.contiguous()
         replicas, batch, features = z_pre.shape
         assert batch % groups == 0
+        assert 1 <= n_decoded <= groups
         assert beta.shape == (replicas, 1, features)
         h = torch.empty_like(z_pre)
-        z_decoded = torch.empty(replicas, decoded * (batch // groups), features)
+        z_decoded = torch.empty(replicas, n_decoded * (batch // groups), features)
         means, scales = torch.empty(2, replicas, groups, features)
         shape = Shape(replicas, groups, batch // groups, features, torch.get_num_threads())
         _kernel("noisy_layer_forward", z_pre)(
             *(shape, _pointer(z_pre), _strided(noise), ctypes.c_float(noise_std), _pointer(beta), relu),
-            *(ctypes.c_long(decoded), _pointer(h), _pointer(z_decoded), _pointer(means), _pointer(scales)),
+            *(ctypes.c_long(n_decoded), _pointer(h), _pointer(z_decoded), _pointer(means), _pointer(scales)),
         )
         ctx.save_for_backward(z_pre, means, scales, h)
-        ctx.shape, ctx.relu, ctx.decoded = shape, relu, decoded
+        ctx.shape, ctx.relu, ctx.n_decoded = shape, relu, n_decoded
         ctx.set_materialize_grads(False)
         return h, z_decoded
 
@@ -89,7 +90,7 @@ class _NoisyLayer(torch.autograd.Function):
         grad_beta = torch.empty(z_pre.shape[0], 1, z_pre.shape[2])
         _kernel("noisy_layer_backward", z_pre)(
             *(ctx.shape, _pointer(z_pre), _pointer(means), _pointer(scales), _pointer(h), ctx.relu),
-            *(ctypes.c_long(ctx.decoded), _pointer(grad_h), _strided(grad_z)),
+            *(ctypes.c_long(ctx.n_decoded), _pointer(grad_h), _strided(grad_z)),
             *(_pointer(grad_z_pre), _pointer(grad_beta)),
         )
         return grad_z_pre, None, None, grad_beta, None, None, None

@@ -91,8 +91,8 @@ void for_each_block(const Shape& s, Work work) {
 }
 
 template <class P>
-void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std, const float* beta, bool relu, long decoded,
-                         P* h, float* z_decoded, float* means, float* scales) {
+void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std, const float* beta, bool relu,
+                         long n_decoded, P* h, float* z_decoded, float* means, float* scales) {
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         for (long g = 0; g < s.groups; ++g) {
@@ -109,8 +109,8 @@ void noisy_layer_forward(Shape s, const P* z_pre, Strided noise, float noise_std
                     const float* e = noise.at(r, g * s.batch + b) + column;
                     for (long j = 0; j < width; ++j) z[j] += noise_std * e[j];
                 }
-                if (const long d = g - (s.groups - decoded); d >= 0) {
-                    float* lateral = z_decoded + ((r * decoded + d) * s.batch + b) * n + column;
+                if (const long d = g - (s.groups - n_decoded); d >= 0) {
+                    float* lateral = z_decoded + ((r * n_decoded + d) * s.batch + b) * n + column;
                     for (long j = 0; j < width; ++j) lateral[j] = z[j];
                 }
                 P* out = h + (first + b) * n + column;
@@ -145,7 +145,7 @@ inline void normalization_backward(const P* x, long rows, long stride, long widt
 
 template <class P>
 void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const float* scales, const P* h, bool relu,
-                          long decoded, const P* grad_h, Strided grad_z_decoded, P* grad_z_pre, float* grad_beta) {
+                          long n_decoded, const P* grad_h, Strided grad_z_decoded, P* grad_z_pre, float* grad_beta) {
     const long n = s.features;
     for_each_block(s, [=](long r, long column, long width) __attribute__((always_inline)) {
         std::vector<float> gradient(s.batch * BLOCK);
@@ -158,7 +158,7 @@ void noisy_layer_backward(Shape s, const P* z_pre, const float* means, const flo
                 for (long j = 0; j < width; ++j)
                     row[j] = relu && static_cast<float>(out[j]) <= 0 ? 0.0f : static_cast<float>(upper[j]);
                 for (long j = 0; j < width; ++j) shift[j] += row[j];
-                if (const long d = g - (s.groups - decoded); grad_z_decoded.data && d >= 0) {
+                if (const long d = g - (s.groups - n_decoded); grad_z_decoded.data && d >= 0) {
                     const float* lateral = grad_z_decoded.at(r, d * s.batch + b) + column;
                     for (long j = 0; j < width; ++j) row[j] += lateral[j];
                 }
@@ -320,14 +320,14 @@ void denoise_backward(Shape s, const P* u_pre, Strided z, const float* parameter
 // Named after their types: of the products, and, where it can be another one, of what is handed on.
 #define NOISY_LAYER(P)                                                                                          \
     extern "C" void noisy_layer_forward_##P(Shape s, const P* z_pre, Strided noise, float noise_std,            \
-                                            const float* beta, bool relu, long decoded, P* h,                   \
+                                            const float* beta, bool relu, long n_decoded, P* h,                   \
                                             float* z_decoded, float* means, float* scales) {                    \
-        noisy_layer_forward(s, z_pre, noise, noise_std, beta, relu, decoded, h, z_decoded, means, scales);      \
+        noisy_layer_forward(s, z_pre, noise, noise_std, beta, relu, n_decoded, h, z_decoded, means, scales);      \
     }                                                                                                           \
     extern "C" void noisy_layer_backward_##P(Shape s, const P* z_pre, const float* means, const float* scales,  \
-                                             const P* h, bool relu, long decoded, const P* grad_h,              \
+                                             const P* h, bool relu, long n_decoded, const P* grad_h,              \
                                              Strided grad_z_decoded, P* grad_z_pre, float* grad_beta) {         \
-        noisy_layer_backward(s, z_pre, means, scales, h, relu, decoded, grad_h, grad_z_decoded, grad_z_pre,     \
+        noisy_layer_backward(s, z_pre, means, scales, h, relu, n_decoded, grad_h, grad_z_decoded, grad_z_pre,     \
                              grad_beta);                                                                        \
     }
 #define DENOISE(NAME, C, P, H)                                                                                  \
