@@ -25,12 +25,12 @@ class Share(NamedTuple):
     """How many of the runs do something."""
 
     share: float
-    ci95: Interval | None  # None too where all do or none: a resample then has no other share
+    ci95: Interval | None
 
 
 @dataclass(frozen=True)
 class Level:
-    """Where the scores of a group lie; intervals are None for fewer than MIN_CLUSTERS."""
+    """Where the scores of a group lie."""
 
     n: int
     n_clusters: int
@@ -70,8 +70,12 @@ class ClusteredScores:
         self.sizes = self.weights.sum(axis=1)  # of the resamples
 
     def interval(self, resampled: Floats) -> Interval | None:
-        """Return the middle 95 % of what the resamples give."""
-        if self.n_clusters < MIN_CLUSTERS:
+        """Return the middle 95 % of what the resamples give.
+
+        None for fewer than MIN_CLUSTERS, or if all give the same, as where all runs do something or none: that is no
+        interval of no width.
+        """
+        if self.n_clusters < MIN_CLUSTERS or not np.ptp(resampled):
             return None
         low, high = np.quantile(resampled, [0.025, 0.975])
         return float(low), float(high)
@@ -79,7 +83,7 @@ class ClusteredScores:
     def share(self, holds: NDArray[np.bool_]) -> Share:
         """Return the share of the runs for which something holds `[runs]`."""
         share = float(holds.mean())
-        return Share(share, self.interval(self.weights @ holds / self.sizes) if 0 < share < 1 else None)
+        return Share(share, self.interval(self.weights @ holds / self.sizes))
 
     def level(self, thresholds: Sequence[float]) -> Level:
         """Return where the scores lie."""

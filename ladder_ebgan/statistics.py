@@ -26,7 +26,7 @@ ALPHA = 0.05  # of each of the two one-sided tests of equivalence, and so 90 % f
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """A model against a baseline over the `n` seeds that both have; None where the seeds are too few."""
+    """A model against a baseline over the `n` seeds that both have; None where these cannot tell."""
 
     n: int
     mean_difference: float  # model minus baseline, percentage points: negative where the model is better
@@ -93,6 +93,18 @@ def sampling_error(error_percent: float, n_images: float) -> float | None:
     return 100 * (p * (1 - p) / n_images) ** 0.5 if 0 < p < 1 else None
 
 
+def largest_error_without_one(n_images: float) -> float:
+    """Return the highest error rate, in percent, at which all of so many images are right in 5 % of the cases.
+
+    `100 (1 - 0.05^(1 / n))`, about `300 / n`: the upper end of Clopper and Pearson's one-sided 95 % interval
+    ("The use of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26 (1934)).
+    ValueError for fewer than one image.
+    """
+    if n_images < 1:
+        raise ValueError(f"{n_images} images have no error rate")
+    return float(100 * (1 - ALPHA ** (1 / n_images)))
+
+
 def held_out_size(n_test: int, n_labeled: int, n_seeds: int) -> float:
     """Return how many rows a mean error rests on if each seed is tested on `n_test` of `n_labeled`, drawn anew.
 
@@ -105,16 +117,17 @@ def held_out_size(n_test: int, n_labeled: int, n_seeds: int) -> float:
 
 
 def t_interval(errors: Sequence[float], level: float = 0.95, overlap: float = 0.0) -> tuple[float, float] | None:
-    """Return Student's confidence interval of the mean; None for fewer than three values.
+    """Return Student's confidence interval of the mean; None for fewer than three values, or if all are equal.
 
     `mean ± t * s / sqrt(n)`, where `t` is the `(1 + level) / 2` quantile of Student's distribution with
-    `n - 1` degrees of freedom and `s` the sample standard deviation; `overlap` is told at `compare_paired`.
+    `n - 1` degrees of freedom and `s` the sample standard deviation; `overlap` is told at `compare_paired`. Equal
+    values say that errors come in steps, not that nothing varies: an interval of one point would be no answer.
     """
     from scipy.special import stdtrit
 
     values = _checked(errors)
     n = len(values)
-    if n < MIN_FOR_INTERVAL:
+    if n < MIN_FOR_INTERVAL or np.ptp(values) == 0:
         return None
     quantile = float(stdtrit(n - 1, (1 + level) / 2))
     centre, half_width = float(np.mean(values)), quantile * _standard_error(values, overlap)

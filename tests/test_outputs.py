@@ -133,6 +133,40 @@ def test_one_model_trained_in_two_ways_by_one_recipe_has_no_common_table(
     record["identity"]["recipe"]["ladder"]["n_steps"] += 1
     (second / "run.json").write_text(json.dumps(record))
     with pytest.raises(
-        UsageError, match=r"^ladder was trained differently in .*a and .*b \(ladder.n_steps is .*\): "
+        UsageError, match=r"^ladder has other settings in .*a than in .*b \(ladder.n_steps is .*\): "
     ):
         table_of([first, second])
+
+
+def with_results_of(folder: Path, model: str) -> None:
+    lines = (folder / "results.csv").read_text().splitlines(keepends=True)
+    (folder / "results.csv").write_text("".join([lines[0], *(line for line in lines if line.startswith(f"{model},"))]))
+
+
+def test_models_that_only_one_folder_has_are_compared_within_one_recipe(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Neither folder has a model of the other, but one recipe must be that of both."""
+    first, second = (tiny.copied_run(tmp_path_factory, tmp_path / name) for name in ("a", "b"))
+    with_results_of(first, "ladder")
+    with_results_of(second, "ebgan-ladder")
+    record = read_record(first)
+    record["identity"]["recipe"]["ebgan-ladder"]["learning_rate"] = 0.5  # by which nothing was trained
+    (first / "run.json").write_text(json.dumps(record))
+    assert [each.baseline for each in table_of([first, second]).comparisons] == ["ladder"]  # by the second's recipe
+
+    changed = read_record(second)
+    changed["identity"]["recipe"]["ladder"]["n_steps"] += 1
+    (second / "run.json").write_text(json.dumps(changed))
+    with pytest.raises(UsageError, match=r"^ladder has other settings in .*a than in .*b \(ladder.n_steps is "):
+        table_of([first, second])
+    changed["starts"][0] |= {"recipe_name": "mine.toml", "overrides": []}
+    (second / "run.json").write_text(json.dumps(changed))
+    record["identity"]["recipe"]["ebgan-ladder"] = None
+    (first / "run.json").write_text(json.dumps(record))
+    table = table_of([first, second])
+    assert table.comparisons == ()
+    assert [(row.model, row.recipe) for row in table.rows] == [
+        ("ladder", "table2 with changed settings"),
+        ("ebgan-ladder", "mine"),
+    ]

@@ -3,6 +3,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from table_results import result, results, two_models
@@ -144,7 +145,7 @@ def test_text_on_mnist_shows_the_paper_s_table_first() -> None:
         "ladder ours 1.50 (1) 6.00 ± 3.46 (3) – –",
         "ebgan-ladder ours – 4.00 ± 2.65 (3) – –",
     ]
-    assert "do not all say what theirs is" in text
+    assert "(the ± of Pezeshki et al. is a standard error, and Zhao et al. do not say what theirs is)" in text
 
 
 def test_text_of_another_data_set_shows_ours_alone() -> None:
@@ -173,12 +174,33 @@ def test_a_row_whose_seeds_all_failed_has_no_cell() -> None:
 def test_the_sampling_error_is_a_line_of_its_own(write: Callable[[Table], str]) -> None:
     """1 % and 90 % of 100 images: 0.994987 and exactly 3 points."""
     rows = results({"ladder": [1.0, 1.0], "ebgan-ladder": [90.0]})
-    start = "Beside ±, the 100 test images, which all seeds share, give our means a standard error of"
+    start = "Beside ±, the 100 test images, which all seeds share, give our means a standard error of at most"
     assert write(build_table(rows, "digits", n_test=100)).splitlines()[-1] == f"{start} 0.99 to 3.00 points."
     alone = results({"ladder": [90.0]})
     assert write(build_table(alone, "digits", n_test=100)).splitlines()[-1] == f"{start} 3.00 points."
     assert "Beside" not in write(build_table(rows, "digits"))
     assert "Beside" not in write(build_table(results({"ladder": [0.0]}), "digits", n_test=100))
+
+
+@pytest.mark.parametrize("write", [table_text, table_markdown])
+def test_no_error_in_few_examples_is_no_rate_of_zero(write: Callable[[Table], str]) -> None:
+    """100 (1 - 0.05^(1/100)) = 2.95 %. Of rows of their own, five seeds rest on 1 / (1/40 + (4/5)/40) = 22.2: 12.6 %."""
+    rows = results({"ladder": [0.0, 0.0], "ebgan-ladder": [1.0, 3.0]})
+    table = build_table(rows, "digits", n_test=100)
+    assert [row.largest_error for row in table.rows] == [pytest.approx(2.951305), None]
+    line = "Without a wrong one among so few, an error rate may still be as high as {} %."
+    assert write(table).splitlines()[-1] == line.format("3")
+    own = [replace(each, labels=32, n_test=8) for each in results({"ladder": [0.0] * 5})]
+    assert write(build_table(own, "mine")).splitlines()[-1] == line.format("13")
+
+
+@pytest.mark.parametrize("write", [table_text, table_markdown])
+def test_differences_are_said_to_be_of_one_test_set(write: Callable[[Table], str]) -> None:
+    line = "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are"
+    assert line in write(build_table(two_models(), "digits"))
+    assert line not in write(build_table(results({"ladder": [1.0, 2.0], "ebgan-ladder": [2.0, 1.0]}), "digits"))
+    own = [replace(each, labels=32, n_test=8) for each in two_models()]
+    assert line not in write(build_table(own, "mine"))
 
 
 def test_points_are_compared_as_numbers() -> None:
@@ -219,8 +241,8 @@ def test_comparison_line_by_hand() -> None:
             [2.0, 2.0, 1.9, 1.8, 1.7, 1.6, 1.5],
             "(7 seeds: fewer than 6 differ, too few for the Wil",
         ),
-        ([2.0] * 3, [1.5] * 3, "interval -0.50, -0.50] (3 seeds: the same difference in each, no test)"),
-        ([2.0] * 6, [1.5] * 6, "Wilcoxon p = 0.031 (6 seeds: the same difference in each, no t test)"),
+        ([2.0] * 3, [1.5] * 3, "difference -0.50 points (3 seeds: the same difference in each, no interval and no test)"),
+        ([2.0] * 6, [1.5] * 6, "p = 0.031 (6 seeds: the same difference in each, no interval and no t test)"),
         ([0.0, 0.0], [1.0, 1.0], "ladder: paired difference +1.00 points (2 seeds"),
         ([1.0, 1.001], [1.0, 1.0], "relative improvement 0.0 %, paired difference +0.00 points"),
         ([9.0] * 6, [2.0, 2.001, 2.002, 2.003, 2.004, 2.005], "paired t p < 0.0001, Wilcoxon p = 0.031"),

@@ -318,12 +318,12 @@ def test_a_table_of_folders_whose_models_or_variants_differ_is_refused(folder: P
     assert table_of([folder, other]).rows == table_of([folder]).rows
     record["identity"]["recipe"]["variants"]["noise"]["set"].append("n_steps=25")
     (other / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=r"^noise was trained differently in .* \(ebgan-ladder.n_steps is 24"):
+    with pytest.raises(UsageError, match=r"^noise has other settings in .* \(ebgan-ladder.n_steps is 24"):
         table_of([folder, other])
     record = json.loads(written)
     record["identity"]["recipe"]["variants"]["noise"] = {"of": "ladder-matched", "set": []}
     (other / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UsageError, match="noise was trained differently"):
+    with pytest.raises(UsageError, match="noise has other settings"):
         table_of([folder, other])
 
 
@@ -336,5 +336,5 @@ def test_a_variant_stands_beside_the_model_that_it_is_of(folder: Path, tmp_path:
     assert table_of([folder, other]).rows == table_of([folder]).rows
     record["identity"]["recipe"]["ebgan-ladder"]["learning_rate"] = 0.5
     (other / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UsageError, match=r"was trained differently in .* \(ebgan-ladder.learning_rate is "):
+    with pytest.raises(UsageError, match=r"has other settings in .* \(ebgan-ladder.learning_rate is "):
         table_of([folder, other])

@@ -156,7 +156,7 @@ def _interval(ends: Interval | None, form: str = ".2f") -> str:
 def _notes(found: GridComparison) -> str:
     return (
         "In brackets 95 % intervals, of a bootstrap that draws architectures with all their runs; none for fewer\n"
-        f"than {MIN_CLUSTERS} architectures, nor where all runs do something or none. p is of the Mann-Whitney\n"
+        f"than {MIN_CLUSTERS} architectures, nor where all resamples agree. p is of the Mann-Whitney\n"
         "test of the architectures' medians, in figure 3 corrected by Holm's method for the number of panels.\n"
         "A run that has diverged counts with an I' of 0.\n"
         f"The test images of MNIST have an I' of {found.real_score:.2f}."

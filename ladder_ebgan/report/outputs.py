@@ -9,7 +9,7 @@ from typing import Any
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import first_difference, write_atomically
 from ladder_ebgan.overrides import apply_changes
-from ladder_ebgan.recipe import GAN_MODELS, section_name
+from ladder_ebgan.recipe import GAN_MODELS, MODELS, section_name
 from ladder_ebgan.report.alarm_notes import alarm_notes
 from ladder_ebgan.report.gan_table import GANTable, build_gan_table, gan_table_in
 from ladder_ebgan.report.latex import table_latex
@@ -26,8 +26,8 @@ def table_of(paths: Sequence[Path]) -> AnyTable:
     """Return the table of one or more run folders.
 
     Raises:
-        UsageError: a folder is not a run's, is damaged, is of other data than the first, or has a model that was
-            trained with other settings there by a recipe of the same name.
+        UsageError: a folder is not a run's, is damaged, is of other data than the first, or of a recipe of the same
+            name with other settings.
     """
     folders = [RunFolder(path, read_record(path)) for path in paths]
     data = [folder.record["identity"]["data"] for folder in folders]
@@ -85,27 +85,47 @@ def _training_notes(folders: Sequence[RunFolder]) -> list[str]:
 def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
     """Return folders whose models can be compared, in the order of the first of each.
 
-    A folder joins the first group that trained none of its models with other settings; a recipe of the same name
-    with other settings is refused, as the rows of the two could not be told apart.
+    A folder joins the first group that it can share a recipe with; if it cannot, but has one of the same name, it is
+    refused, as the rows of the two could not be told apart.
     """
-    groups: list[tuple[list[RunFolder], dict[str, dict[str, Any]]]] = []  # and how each of their models was trained
+    groups: list[list[RunFolder]] = []
     for folder in folders:
-        settings = _settings_of_models(folder)
-        for group, trained in groups:
-            shared = [model for model in settings if model in trained]
-            problem = next((m for m in shared if first_difference(trained[m], settings[m])), None)
-            if problem is None:
+        for group in groups:
+            difference = _difference([*group, folder])
+            if difference is None:
                 group.append(folder)
-                trained.update(settings)
                 break
             if _recipes(group) == _recipes([folder]):
+                model, where = difference
                 raise UsageError(
-                    f"{problem} was trained differently in {group[0].path} and {folder.path} "
-                    f"({first_difference(trained[problem], settings[problem])}): make a table of each"
+                    f"{model} has other settings in {group[0].path} than in {folder.path} ({where}): make a table "
+                    "of each"
                 )
         else:
-            groups.append(([folder], settings))
-    return [group for group, _ in groups]
+            groups.append([folder])
+    return groups
+
+
+def _difference(folders: Sequence[RunFolder]) -> tuple[str, str] | None:
+    """Return a model that keeps the last folder apart and where its settings differ; None where nothing does.
+
+    No model may have been trained in two ways. And as models are compared within a recipe, that of one of the folders
+    must be the one by which all of them were trained.
+    """
+    trained: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        for model, settings in _settings_of_models(folder).items():
+            if where := first_difference(trained.setdefault(model, settings), settings):
+                return model, where
+    bases = {model: settings for model, settings in trained.items() if model in (*MODELS, *GAN_MODELS)}
+    differences = [_difference_to_recipe(folder, bases) for folder in folders]
+    return None if None in differences else differences[-1]
+
+
+def _difference_to_recipe(folder: RunFolder, trained: dict[str, dict[str, Any]]) -> tuple[str, str] | None:
+    """Return the first model that a folder's recipe trains otherwise, or not at all, and where they differ."""
+    differences = ((model, first_difference(each, _settings(folder, model))) for model, each in trained.items())
+    return next(((model, where) for model, where in differences if where), None)
 
 
 def _settings_of_models(folder: RunFolder) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,11 @@ from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
+REPORTED = "the ± of Pezeshki et al. is a standard error, and Zhao et al. do not say what theirs is"
+OVER_SEEDS = (
+    "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are corrected "
+    "for how many there are."
+)
 BESIDE_PAPER = (
     "Zhao et al. 2017 do not say what their ± is: intervals beside them take it as a standard deviation over "
     "seeds, and the two means as independent."
@@ -110,9 +115,9 @@ def _why_missing(paired: PairedComparison) -> str:
     if paired.n < MIN_FOR_INTERVAL:
         return "too few for an interval or a test"
     if paired.p_paired_t is None and paired.p_wilcoxon is None:
-        return "the same difference in each, no test"
+        return "the same difference in each, no interval and no test"
     if paired.p_paired_t is None:
-        return "the same difference in each, no t test"
+        return "the same difference in each, no interval and no t test"
     if paired.p_wilcoxon is None:
         few = "too few" if paired.n < MIN_FOR_WILCOXON else f"fewer than {MIN_FOR_WILCOXON} differ, too few"
         return f"{few} for the Wilcoxon test"
@@ -121,28 +126,35 @@ def _why_missing(paired: PairedComparison) -> str:
 
 def footnotes(table: Table) -> list[str]:
     """Return what the numbers are, a line each; the test set's sampling error where its size is known."""
-    reported = " (the papers of the reported rows do not all say what theirs is)" if table.reported else ""
-    where = "rows" if any(row.n_test for row in table.rows) else "set"
+    reported = f" ({REPORTED})" if table.reported else ""
+    held_out = any(row.n_test for row in table.rows)
+    where = "rows" if held_out else "set"
+    has_intervals = any(each.paired.ci95 for each in table.comparisons)
     return [
         f"Error rates in % of the test {where}; ± is the standard deviation over seeds{reported}; "
         "the number of seeds is in brackets.",
+        *([OVER_SEEDS] if has_intervals and not held_out else []),
         *([BESIDE_PAPER] if table.beside_paper else []),
         *sampling_lines(table),
     ]
 
 
 def sampling_lines(table: Table) -> list[str]:
-    """Return the line on the sampling error of the test set, or none where it is not known."""
+    """Return what the size of the test set leaves open, as far as it is known."""
     points = [row.sampling_error for row in table.rows if row.sampling_error is not None]
     least, most = f"{min(points, default=0):.2f}", f"{max(points, default=0):.2f}"
-    error = f"a standard error of {least}{'' if least == most else f' to {most}'} points"
+    error = f"a standard error of at most {least}{'' if least == most else f' to {most}'} points"
     own = {f"{row.n_test} of {row.labels + row.n_test}": None for row in table.rows if row.n_test}
+    lines = []
     if own:
         line = f"Each seed is tested on labelled rows that it does not learn, {' or '.join(own)}"
-        return [f"{line}; so few give our means {error}." if points else f"{line}."]
-    if not points:
-        return []
-    return [f"Beside ±, the {table.n_test:,} test {table.examples}, which all seeds share, give our means {error}."]
+        lines = [f"{line}; so few give our means {error}." if points else f"{line}."]
+    elif points:
+        lines = [f"Beside ±, the {table.n_test:,} test {table.examples}, which all seeds share, give our means {error}."]
+    largest = [row.largest_error for row in table.rows if row.largest_error is not None]
+    if largest:
+        lines.append(f"Without a wrong one among so few, an error rate may still be as high as {max(largest):.2g} %.")
+    return lines
 
 
 def _seeds(n: int) -> str:

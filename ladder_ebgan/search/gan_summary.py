@@ -101,9 +101,10 @@ def variance_shares(outcomes: Sequence[GANOutcome]) -> dict[str, float]:
 
     `(S_b - (k - 1) S_w / (n - k)) / S` with `k` choices, `S` the sum of squares of all `n` scores about their mean,
     `S_b` that of the choices' means and `S_w` what is left: without the second term chance alone would give a share
-    of `(k - 1) / (n - 1)` (Kelley, "An unbiased correlation ratio measure", PNAS 21 (1935)). Unlike the analysis by
-    a random forest it takes no time for thousands of settings. The largest first; {} for a few outcomes, or equal
-    ones.
+    of `(k - 1) / (n - 1)` (Kelley, "An unbiased correlation ratio measure", PNAS 21 (1935)). It counts runs as
+    independent: those of one architecture are not, so that a few percent for what architectures differ by may be
+    chance. Unlike the analysis by a random forest it takes no time for thousands of settings. The largest first; {}
+    for a few outcomes, or equal ones.
     """
     scores = np.array([each.score for each in outcomes], dtype=np.float64)
     if len(scores) < FEWEST_FOR_IMPORTANCE or not np.ptp(scores):
