@@ -4,22 +4,26 @@
 #     benchmarks/gpu.sh OUT              all parts, one after the other
 #     benchmarks/gpu.sh OUT bench table  these parts only
 #
-# tests      captured steps equal ordinary ones, and the other tests that need a GPU
-# bench      milliseconds a step against the floor, in each precision
+# tests      captured steps equal ordinary ones, and the other tests that need a GPU and compile nothing
+# bench      milliseconds a step of 15 replicas against the floor in each precision, and of 1 and 45 in float32
+# table      one label budget of `table2`: 15 seeds, 100 labels, all three models
 # precision  error rates in tf32 and bfloat16 against float32: 300 seeds of `demo`, 100 labels, margin 0.1 points
-# table      one label budget of `table2`: 15 seeds, 100 labels
-# budgets    the others: 200 and 1000 labels
-# scaling    milliseconds a replica-step over the number of replicas
+# budgets    the other budgets of `table2`: 200 and 1000 labels
+# compiled   the tests that compile
+# scaling    milliseconds a step of other numbers of replicas
 # search     settings of a ladder of few steps, by validation error; needs Optuna
 #
-# A call stops about TIME_LIMIT seconds after its start, up to a minute later where something is compiled just then;
-# called again, it goes on where it stopped. Run folders with their checkpoints, and what is measured, stay in WORK; OUT
-# gets small files only, and OUT.tar.gz beside it holds them all. The project itself needs no installation: it is taken
-# from this source tree. The packages that it depends on (setup.cfg) have to be there.
+# A call stops about TIME_LIMIT seconds after its start, up to two minutes later where something is compiled or evaluated
+# just then; called again on the same machine, it goes on where it stopped, whatever has come to an end. Run folders with
+# their checkpoints, and what is measured, stay in WORK, for which a disk in memory (/dev/shm) is fastest; where WORK is
+# lost, runs go on from the seeds that are finished in OUT, and nothing else does. OUT gets small files only, and ARCHIVE, which is
+# OUT.tar.gz unless it is set, holds them all after each run and each measurement. If the compiler fails at the first
+# measurement, everything runs uncompiled, as recorded steps all the same. The project itself needs no installation: it
+# is taken from this source tree. The packages that it depends on (setup.cfg) have to be there.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|precision|table|budgets|scaling|search ...]}")
+out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|table|precision|budgets|compiled|scaling|search ...]}")
 shift
 python3 - <<'END' || exit 2
 import importlib.util
@@ -31,13 +35,14 @@ if missing:
     sys.exit(f"benchmarks/gpu.sh: python3 does not find {', '.join(missing)}: install them, or name them in PYTHONPATH")
 END
 work=$(realpath -m "${WORK:-$root/runs/gpu}")
-deadline=$((SECONDS + ${TIME_LIMIT:-540}))
+archive=$(realpath -m "${ARCHIVE:-$out.tar.gz}")
+deadline=$((SECONDS + ${TIME_LIMIT:-450}))
 device=${DEVICE:-cuda}
 seeds=${SEEDS:-15}
 comparison_seeds=${COMPARISON_SEEDS:-300}
 trials=${TRIALS:-200}
 read -r -a overrides <<<"${SET:-}" # such as "--set ladder.n_steps=10", to try the script
-[ $# -gt 0 ] || set -- tests bench precision table budgets scaling search
+[ $# -gt 0 ] || set -- tests bench table precision budgets compiled scaling search
 
 mkdir -p "$out" "$work/packages"
 ln -sfn "$root/ladder_ebgan" "$work/packages/ladder_ebgan"
@@ -48,58 +53,101 @@ cd "$root"
 
 program=(python3 -c 'from ladder_ebgan.cli import main; main()')
 
-SHORTEST=60 # seconds that a part is begun with
+SHORTEST=90 # seconds that something is begun with
 
 # Seconds that are left of this call; at least one, which ends a run with its checkpoint.
 left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
 
+enough_left() { ((deadline - SECONDS >= SHORTEST)); }
+
+# Put all of OUT into the archive: what ends this call too early then leaves what came before.
+keep() { tar -C "$(dirname "$out")" -czf "$archive.part" "$(basename "$out")" && mv "$archive.part" "$archive"; }
+
+# Print the option that has everything run uncompiled, if the first measurement fails otherwise.
+compiling() {
+    if [ ! -e "$work/compiling" ]; then
+        local option="" status=0
+        if [ "$device" != cpu ]; then measure float32 1 >&2 || status=$?; fi
+        [ $status -ne 75 ] && [ $status -ne 124 ] || return $status
+        [ $status -eq 0 ] || option=--no-compile
+        echo "$option" >"$work/compiling"
+    fi
+    cat "$work/compiling"
+}
+
 # Train in a folder of WORK until done or out of time, and keep its text files. 75: out of time.
 run() { # NAME OPTION...
-    local name=$1 status=0
+    local name=$1 status=0 compile
     shift
+    compile=$(compiling) || return
+    enough_left || return 75
+    if [ ! -e "$work/$name" ] && [ -e "$out/$name" ]; then cp -r "$out/$name" "$work/"; fi
     "${program[@]}" run --device "$device" --output "$work/$name" --time-limit "$(left)" "${overrides[@]}" "$@" \
+        ${compile:+"$compile"} \
         >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
     mkdir -p "$out/$name"
     for file in run.json results.csv history.csv table.json table.md table.csv table.tex; do
         if [ -e "$work/$name/$file" ]; then cp "$work/$name/$file" "$out/$name/"; fi
     done
     if [ $status -eq 1 ] && [ -s "$out/$name.txt" ]; then status=0; fi # a seed diverged, and the table says so
+    keep
     return $status
 }
 
-# Measure once, one number of replicas at a time, so that little is lost when time runs out.
-bench() { # PRECISION REPLICAS OPTION...
+# Measure once, one number of replicas at a time, so that little is lost when time runs out. 75, 124: out of time.
+measure() { # PRECISION REPLICAS OPTION...
     local file="$work/bench-$1-$2.json"
     if [ ! -e "$file" ]; then
+        enough_left || return 75
         timeout "$(left)" "${program[@]}" bench --json --device "$device" --precision "$1" --replicas "$2" \
             "${overrides[@]}" "${@:3}" >"$file.part" 2> >(tee "$out/bench-$1-$2.log" >&2) || return
         mv "$file.part" "$file"
     fi
     cp "$file" "$out/"
+    keep
 }
 
-# At first those that compile nothing. A file that needs a package which is not there (pytest's plugins, Optuna) is left out.
-part_tests() {
-    local files marks status=0
-    files=$(grep -lE 'mark\.gpu|ON_GPU' tests/test_*.py)
-    for marks in "gpu and not slow" "gpu and slow"; do
-        # shellcheck disable=SC2086  # one word a file
-        timeout "$(left)" python3 -m pytest -v -m "$marks" -p no:cacheprovider -o filterwarnings=default \
-            --continue-on-collection-errors $files 2>&1 | tee "$out/tests-${marks// /-}.txt" || status=$?
+# Measure all of them, those behind one that fails too, with the options in the array `options`.
+bench() { # PRECISION:REPLICAS...
+    local compile failure=0 status each
+    compile=$(compiling) || return
+    for each in "$@"; do
+        status=0
+        measure "${each%:*}" "${each#*:}" "${options[@]}" ${compile:+"$compile"} || status=$?
+        case $status in
+        0) ;;
+        75 | 124) return $status ;;
+        *) failure=$status ;;
+        esac
     done
+    return $failure
+}
+
+# A file that needs a package which is not there (pytest's plugins, Optuna) is left out.
+test_on_gpu() { # NAME MARKS
+    local files status=0
+    [ ! -e "$work/$1.done" ] || return 0
+    files=$(grep -lE 'mark\.gpu|ON_GPU' tests/test_*.py)
+    # shellcheck disable=SC2086  # one word a file
+    timeout "$(left)" python3 -m pytest -v -m "$2" -p no:cacheprovider -o filterwarnings=default \
+        --continue-on-collection-errors $files 2>&1 | tee "$out/$1.txt" || status=$?
+    if [ $status -ne 124 ]; then touch "$work/$1.done"; fi # failures do not go away by themselves
+    keep
     return $status
 }
 
+part_tests() { test_on_gpu tests "gpu and not slow"; }
+
+part_compiled() { test_on_gpu tests-compiled "gpu and slow"; }
+
 part_bench() {
-    for each in {float32,tf32,bfloat16}" "15 {bfloat16,tf32,float32}" "45 {float32,tf32,bfloat16}" "1; do
-        # shellcheck disable=SC2086  # two words
-        bench $each || return
-    done
+    local options=()
+    bench {float32,tf32,bfloat16}:15 float32:45
 }
 
 part_precision() {
     local compiled=() # its many groups share what is compiled
-    [ "$device" = cpu ] || compiled=(--compile)
+    [ "$device" = cpu ] || [ -n "$(compiling)" ] || compiled=(--compile)
     for name in float32 tf32 bfloat16; do
         run "demo-$name" --recipe demo --labels 100 --seeds "$comparison_seeds" --precision "$name" \
             "${compiled[@]}" || return
@@ -124,19 +172,24 @@ table_precision() {
     cat "$work/precision"
 }
 
-part_table() { run table2 --recipe table2 --labels 100 --seeds "$seeds" --precision "$(table_precision)"; }
-
-part_budgets() {
-    run table2 --recipe table2 --labels 100,200,1000 --seeds "$seeds" --precision "$(table_precision)"
+table2() { # LABELS
+    local models=(--model ladder --model ladder-matched --model ebgan-ladder)
+    run table2 --recipe table2 --labels "$1" --seeds "$seeds" --precision "$(table_precision)" "${models[@]}"
 }
 
+part_table() { table2 100; }
+
+part_budgets() { table2 100,200,1000; }
+
 part_scaling() {
-    for replicas in 2 4 8 30 64; do bench float32 "$replicas" --no-plain || return; done
+    local options=(--no-plain)
+    bench float32:{1,2,4,8,30,64} {tf32,bfloat16}:{1,45}
 }
 
 # What goes on from OUT's files in another place is kept too: the study, and a bit for each validation image.
 part_search() {
     local name=search-fast-ladder status=0
+    python3 -c 'import optuna' || return
     "${program[@]}" search --space fast-ladder --trials "$trials" --device "$device" --output "$work/$name" \
         --time-limit "$(left)" "${overrides[@]}" >"$out/$name.txt" 2> >(tee "$out/$name.log" >&2) || status=$?
     mkdir -p "$out/$name"
@@ -149,14 +202,14 @@ part_search() {
 failed=()
 for part in "$@"; do
     started=$SECONDS
-    if ((deadline - SECONDS < SHORTEST)); then # too little to begin, build and record something
+    if ! enough_left; then
         failed+=("$part (75)")
         continue
     fi
     echo "== $part"
     "part_$part" || failed+=("$part ($?)")
     echo "== $part: $((SECONDS - started)) s"
-    tar -C "$(dirname "$out")" -czf "$out.tar.gz" "$(basename "$out")" || echo "no $out.tar.gz was written" >&2
+    keep || echo "no $archive was written" >&2
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "not finished (exit code; 75 and 124: out of time, the same command goes on): ${failed[*]}" >&2

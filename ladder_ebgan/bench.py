@@ -154,7 +154,10 @@ class Bench:
         peaks: dict[int, int | None] = {}
         for n in self.replicas:
             yield f"{phase} step, {n} at once: warming up ..."
-            peaks[n] = peak_bytes(partial(throwaway_step, self.engine, n, adversarial), self.device)
+            make = partial(throwaway_step, self.engine, n, adversarial)
+            if self.device.type == "cuda":
+                make()  # compiles, which takes memory that a step does not
+            peaks[n] = peak_bytes(make, self.device)
         probes = self._probes(adversarial, model, work)
         yield f"{phase} step: timing all, round by round ..."
         rounds = [{key: probe.sample() for key, probe in probes.items()} for _ in range(self.request.rounds)]
