@@ -19,7 +19,7 @@ from ladder_ebgan.combinators import Combinator, combine, initial_combinator
 from ladder_ebgan.layers import LayerFunctions, initial_weight, last_groups, normalize
 from ladder_ebgan.products import replica_matmul
 
-ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 2  # parts of the key of a weight's random stream
+ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY = 0, 1, 4  # parts of the key of a weight's random stream
 
 
 class Encoding(NamedTuple):

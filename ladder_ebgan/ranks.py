@@ -72,8 +72,8 @@ class ClusteredScores:
     def interval(self, resampled: Floats) -> Interval | None:
         """Return the middle 95 % of what the resamples give.
 
-        None for fewer than MIN_CLUSTERS, or if all give the same, as where all runs do something or none: that is no
-        interval of no width.
+        None for fewer than MIN_CLUSTERS, or if all give the same, as where all runs do something or none: that
+        makes no interval of no width.
         """
         if self.n_clusters < MIN_CLUSTERS or not np.ptp(resampled):
             return None

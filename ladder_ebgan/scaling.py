@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALING = ("inputs.mean", "inputs.scale")  # names in a model file
-FURTHEST = 5.0  # deviations from the mean: a million normal numbers reach no further
+FURTHEST = 5.0  # deviations from the mean: of two million normal numbers one lies further
 
 
 @dataclass(frozen=True, eq=False)

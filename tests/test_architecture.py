@@ -197,7 +197,7 @@ ALLOWED: dict[str, set[str]] = {
     "estimators.seeds": set(),
     "estimators.progress": set(),
     "estimators.splitting": {"estimators.labels"},
-    "estimators.rows": {"scaling"},
+    "estimators.rows": {"data", "scaling"},
     "estimators.settings": {"recipe", "sizing"},
     "estimators.inference": {"ladder", "models"},
     "estimators.fitting": {"engine", "evaluation", "ladder", "training"},

@@ -24,6 +24,7 @@ from ladder_ebgan.model_files import choose, find_models
 from ladder_ebgan.models import load
 from ladder_ebgan.prediction import predict
 from ladder_ebgan.recipe import Recipe
+from ladder_ebgan.search.stacking import stackable
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -48,6 +49,11 @@ def values(average: Average) -> list[float]:
     found = {tuple(p.flatten(1).unique(dim=1).flatten().tolist()) for p in average.ladder.parameters()}
     assert len(found) == 1
     return list(found.pop())
+
+
+def test_settings_with_averages_train_together(small: MakeRecipe) -> None:
+    kinds = {decay: stackable(small(f"training.averaging_decay={decay}"), "ladder") for decay in (0, 0.9, 0.99)}
+    assert kinds[0.9] == kinds[0.99] != kinds[0]
 
 
 def test_an_average_by_hand() -> None:

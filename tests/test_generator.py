@@ -3,7 +3,9 @@ import reference
 import torch
 from torch.testing import assert_close
 
-from ladder_ebgan.generator import Generator
+from ladder_ebgan.gan.discriminator import DISCRIMINATOR_KEY
+from ladder_ebgan.generator import GENERATOR_KEY, Generator
+from ladder_ebgan.ladder import COMBINATOR_KEY, DECODER_KEY, ENCODER_KEY
 
 SIZES = [3, 5, 4, 6]
 
@@ -70,3 +72,8 @@ def test_a_linear_output_is_what_the_sigmoid_is_of() -> None:
     assert_close(torch.sigmoid(linear(latents)), sigmoid(latents))
     assert linear(latents).min() < 0
     assert Generator([1], SIZES, 0.5, torch.bfloat16, output="linear")(latents[:1]).dtype == torch.float32
+
+
+def test_no_two_kinds_of_weights_are_drawn_from_one_stream() -> None:
+    keys = [ENCODER_KEY, DECODER_KEY, COMBINATOR_KEY, GENERATOR_KEY, DISCRIMINATOR_KEY]
+    assert len(set(keys)) == len(keys)

@@ -155,7 +155,7 @@ def test_balanced_signs_give_p_one() -> None:
 
 
 def test_equal_differences_have_no_interval_and_no_t_test() -> None:
-    """Every seed gains 0.1 (up to rounding): s = 0, so t is a division by zero, and the interval would be a point."""
+    """Every seed gains 0.1 (up to rounding): s = 0, so t divides by zero, and the interval would be a point."""
     compared = compare_paired([1.2, 1.3, 1.4, 1.7], [1.1, 1.2, 1.3, 1.6])
     assert compared.p_paired_t is None
     assert compared.ci95 is None

@@ -184,7 +184,7 @@ def test_the_sampling_error_is_a_line_of_its_own(write: Callable[[Table], str]) 
 
 @pytest.mark.parametrize("write", [table_text, table_markdown])
 def test_no_error_in_few_examples_is_no_rate_of_zero(write: Callable[[Table], str]) -> None:
-    """100 (1 - 0.05^(1/100)) = 2.95 %. Of rows of their own, five seeds rest on 1 / (1/40 + (4/5)/40) = 22.2: 12.6 %."""
+    """100 (1 - 0.05^(1/100)) = 2.95 %. Five seeds with rows of their own have 1 / (1/40 + (4/5)/40) = 22.2."""
     rows = results({"ladder": [0.0, 0.0], "ebgan-ladder": [1.0, 3.0]})
     table = build_table(rows, "digits", n_test=100)
     assert [row.largest_error for row in table.rows] == [pytest.approx(2.951305), None]
@@ -241,7 +241,11 @@ def test_comparison_line_by_hand() -> None:
             [2.0, 2.0, 1.9, 1.8, 1.7, 1.6, 1.5],
             "(7 seeds: fewer than 6 differ, too few for the Wil",
         ),
-        ([2.0] * 3, [1.5] * 3, "difference -0.50 points (3 seeds: the same difference in each, no interval and no test)"),
+        (
+            [2.0] * 3,
+            [1.5] * 3,
+            "difference -0.50 points (3 seeds: the same difference in each, no interval and no test)",
+        ),
         ([2.0] * 6, [1.5] * 6, "p = 0.031 (6 seeds: the same difference in each, no interval and no t test)"),
         ([0.0, 0.0], [1.0, 1.0], "ladder: paired difference +1.00 points (2 seeds"),
         ([1.0, 1.001], [1.0, 1.0], "relative improvement 0.0 %, paired difference +0.00 points"),

@@ -111,8 +111,8 @@ class EBGANLadderClassifier(LadderEstimator):
     or those of `recipe` where they are None:
 
     Args:
-        margin: at the start, in the unit of the energy. It falls to 0 in the first fifth of the steps, after which
-            the generator is off.
+        margin: at the start, in the unit of the energy. It falls to 0 in the first fifth of the steps, or as
+            `recipe` has it; after that the generator is off.
         generator_layer_sizes: units of the generator's hidden layers.
         latent_size: of its input.
         generator_learning_rate: at the start.

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.validation import validate_data
 
+from ladder_ebgan.data.subsets import proportional_order
 from ladder_ebgan.scaling import Scaling
 
 
@@ -76,7 +76,9 @@ def as_float32(estimator: BaseEstimator, table: NDArray[Any], scaling: Scaling |
 
 
 def held_out_rows(index: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
-    """Return labelled rows to be held out of the training, at least one of each class, fixed by the seed.
+    """Return labelled rows to be held out of the training, at least one of each class, and leave one of each.
+
+    Beyond these, classes are held out in their proportions. The seed fixes which rows.
 
     Args:
         index: class of each row `[n_rows]`; -1 without a label.
@@ -96,6 +98,8 @@ def held_out_rows(index: NDArray[np.int64], fraction: float, seed: int) -> NDArr
             f"early_stopping cannot hold out {n_held_out} of {len(labeled)} labelled rows and keep one of each "
             "class to train on: label more, make validation_fraction smaller, or do without early_stopping"
         )
-    split = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=seed % 2**32)
-    ((_, held_out),) = split.split(np.zeros(len(labeled)), index[labeled])
-    return np.sort(labeled[held_out])
+    n_classes = len(n_of_class)
+    left = labeled[
+        proportional_order(index[labeled], seed, n_classes)[n_classes:]
+    ]  # the first are one of each class
+    return np.sort(left[proportional_order(index[left], seed, n_classes)[:n_held_out]])

@@ -112,7 +112,7 @@ def _caption(table: Table, marks: dict[str, str]) -> list[str]:
             0,
             "Models are compared in pairs of the same seed, which fixes labelled images and initial weights: the "
             "mean of first minus second in points, the number of pairs in brackets, its 95 % t interval, and "
-            "two-sided tests, as far as the pairs allow them. Both are over seeds, for one test set, and only p-values "
-            "called Holm are corrected for how many there are.",
+            "two-sided tests, as far as the pairs allow them. Both are over seeds, for one test set, and only "
+            "p-values called Holm are corrected for how many there are.",
         )
     return [*lines, *map(escape, plain)]

@@ -85,8 +85,8 @@ def _training_notes(folders: Sequence[RunFolder]) -> list[str]:
 def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
     """Return folders whose models can be compared, in the order of the first of each.
 
-    A folder joins the first group that it can share a recipe with; if it cannot, but has one of the same name, it is
-    refused, as the rows of the two could not be told apart.
+    A folder joins the first group that it can share a recipe with; if it cannot, but has one of the same name, it
+    is refused, as the rows of the two could not be told apart.
     """
     groups: list[list[RunFolder]] = []
     for folder in folders:
@@ -109,8 +109,8 @@ def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
 def _difference(folders: Sequence[RunFolder]) -> tuple[str, str] | None:
     """Return a model that keeps the last folder apart and where its settings differ; None where nothing does.
 
-    No model may have been trained in two ways. And as models are compared within a recipe, that of one of the folders
-    must be the one by which all of them were trained.
+    No model may have been trained in two ways. And as models are compared within a recipe, that of one of the
+    folders must be the one by which all of them were trained.
     """
     trained: dict[str, dict[str, Any]] = {}
     for folder in folders:

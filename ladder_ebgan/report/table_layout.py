@@ -9,8 +9,8 @@ from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedCo
 
 REPORTED = "the ± of Pezeshki et al. is a standard error, and Zhao et al. do not say what theirs is"
 OVER_SEEDS = (
-    "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are corrected "
-    "for how many there are."
+    "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are "
+    "corrected for how many there are."
 )
 BESIDE_PAPER = (
     "Zhao et al. 2017 do not say what their ± is: intervals beside them take it as a standard deviation over "
@@ -150,10 +150,14 @@ def sampling_lines(table: Table) -> list[str]:
         line = f"Each seed is tested on labelled rows that it does not learn, {' or '.join(own)}"
         lines = [f"{line}; so few give our means {error}." if points else f"{line}."]
     elif points:
-        lines = [f"Beside ±, the {table.n_test:,} test {table.examples}, which all seeds share, give our means {error}."]
+        lines = [
+            f"Beside ±, the {table.n_test:,} test {table.examples}, which all seeds share, give our means {error}."
+        ]
     largest = [row.largest_error for row in table.rows if row.largest_error is not None]
     if largest:
-        lines.append(f"Without a wrong one among so few, an error rate may still be as high as {max(largest):.2g} %.")
+        lines.append(
+            f"Without a wrong one among so few, an error rate may still be as high as {max(largest):.2g} %."
+        )
     return lines
 
 

@@ -11,7 +11,8 @@ from ladder_ebgan.recipe import Recipe
 def stackable(recipe: AnyRecipe, model: str) -> str:
     """Return a text that is the same for recipes whose replicas can train in one batched model."""
     of_kind = _of_gan(recipe, model) if isinstance(recipe, GANRecipe) else _of_ladder(recipe, model)
-    return json.dumps([*of_kind, recipe.training.model_dump()], sort_keys=True)
+    training = recipe.training.model_dump(exclude={"averaging_decay"})
+    return json.dumps([*of_kind, training, recipe.training.averaging_decay > 0], sort_keys=True)
 
 
 def _of_ladder(recipe: Recipe, model: str) -> list[Any]:
