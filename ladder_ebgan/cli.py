@@ -101,8 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MachineError as error:
         _fail(str(error), FAILED)
     except (click.Abort, KeyboardInterrupt) as error:
-        what_is_kept = str(error.__cause__ or error)  # click makes the one of the other
-        _fail("interrupted" + (f"; {what_is_kept}" if what_is_kept else ""), 130)
+        interrupt = error.__cause__ or error  # click makes the one of the other
+        what_is_kept = str(interrupt)
+        message = "interrupted" + (f"; {what_is_kept}" if what_is_kept else "")
+        _fail(message, getattr(interrupt, "exit_code", 130))  # a second SIGTERM has its own
     except MemoryError:
         _fail(_out_of_memory(command), FAILED)
     except OSError as error:

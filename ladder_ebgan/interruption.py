@@ -18,6 +18,14 @@ NOTICE_IN_PLACE = f"\r\x1b[2K\x1b[?7l{STOPPING}{AGAIN}\x1b[?7h".encode()
 EXIT_CODES = {TIME_LIMIT: 75, "SIGINT": 130, "SIGTERM": 143}
 
 
+class StoppedAtOnce(KeyboardInterrupt):
+    """A second signal, which does not wait for a checkpoint."""
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(GOES_ON)
+        self.exit_code = EXIT_CODES[signal_name]
+
+
 class StopRequest:
     """Call it to learn whether to stop: None, or one of the reasons in `EXIT_CODES`."""
 
@@ -33,9 +41,10 @@ class StopRequest:
         return self.signal_name
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal_name is not None:  # asked twice: do not wait for the checkpoint
-            raise KeyboardInterrupt(GOES_ON)
-        self.signal_name = signal.Signals(number).name
+        name = signal.Signals(number).name
+        if self.signal_name is not None:
+            raise StoppedAtOnce(name)
+        self.signal_name = name
         with suppress(OSError):  # Ctrl-C may have ended what reads it, such as tee
             os.write(sys.stderr.fileno(), self.notice)  # print is not safe in a signal handler
 

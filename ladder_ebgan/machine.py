@@ -1,6 +1,7 @@
 """What this machine offers and how it is used: device, precision, grouping, compilation, processes."""
 
 import ctypes
+import math
 import os
 import platform
 import re
@@ -15,6 +16,7 @@ from ladder_ebgan import processor
 from ladder_ebgan._version import __version__
 from ladder_ebgan.capture import compiler_missing
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.system import cpu_quota
 
 # On a GPU compiling takes a minute or two, each time; on a CPU some seconds, once.
 COMPILING_PAYS_STEPS = {"cpu": 0, "cuda": 10_000}  # of one model
@@ -82,8 +84,10 @@ class Resolved:
         resolved = replace(self, **{"n_processes": 1} | stored | {"measured": measured})
         if self.device.type == "cuda":
             resolved = replace(resolved, n_processes=1)
-        fewer = max(1, available_cores() // resolved.n_processes)  # on a machine with fewer cores than the first
-        resolved = replace(resolved, n_threads=min(resolved.n_threads, fewer))
+        n_cores = available_cores()  # which may be fewer than at first
+        n_processes = min(resolved.n_processes, n_cores)
+        n_threads = min(resolved.n_threads, n_cores // n_processes)
+        resolved = replace(resolved, n_processes=n_processes, n_threads=n_threads)
         missing = compiler_missing(self.device) if resolved.compiled else None
         if missing:
             raise UsageError(
@@ -233,10 +237,10 @@ def name_of_device(device: torch.device) -> str:
 
 
 def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processor cores this process may use: those of a container's share of time, rounded up."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return n_cores if quota is None else min(n_cores, math.ceil(quota))
 
 
 def versions() -> dict[str, str]:

@@ -41,8 +41,13 @@ def is_current(path: Path, row_type: type[Row]) -> bool:
     return content.endswith(b"\n") and content.startswith(rows_text([], row_type, header=True).encode())
 
 
-def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
-    """Read a CSV file of results or curve points, if it is there; a line cut short by a kill ends it.
+def read_rows(path: Path, row_type: type[Row], appended: bool = False) -> list[Row]:
+    """Read a CSV file of results or curve points, if it is there.
+
+    Args:
+        path: of the file.
+        row_type: of its rows.
+        appended: whether it grows by lines, the last of which a kill may have cut short: it is left out.
 
     Raises:
         UsageError: the file is not what this program writes.
@@ -52,7 +57,7 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     types, rows = get_type_hints(row_type), list[Row]()
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
+        if appended and lines and not lines[-1].endswith("\n"):
             lines.pop()
         for row in csv.DictReader(lines):
             rows.append(row_type(**{name: _parsed(name, text, types[name]) for name, text in row.items()}))

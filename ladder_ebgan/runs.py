@@ -14,7 +14,6 @@ a kill at any moment loses at most the steps since the last checkpoint. One proc
 
 import errno
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import (
     first_difference,
+    json_bytes,
     locked_folder,
     refuse_strangers,
     refusing,
@@ -91,7 +91,7 @@ class RunFolder:
 
     def save_record(self) -> None:
         """Write `run.json`."""
-        write_atomically(self.path / "run.json", json.dumps(self.record, indent=1).encode() + b"\n")
+        write_atomically(self.path / "run.json", json_bytes(self.record))
 
     @property
     def groups(self) -> list[Group]:
@@ -127,11 +127,11 @@ class RunFolder:
 
     def history(self) -> list[CurvePoint]:
         """Return the learning curves."""
-        return read_rows(self.path / "history.csv", CurvePoint)
+        return read_rows(self.path / "history.csv", CurvePoint, appended=True)
 
     def energies(self) -> list[EnergyHistogram]:
         """Return the histograms of energies."""
-        return read_rows(self.path / "energies.csv", EnergyHistogram)
+        return read_rows(self.path / "energies.csv", EnergyHistogram, appended=True)
 
     def sort_rows(self) -> None:
         """Put results, learning curves and energies in the order of the groups, whichever of them was faster."""
@@ -306,12 +306,12 @@ def _append_rows(path: Path, rows: list[Row], row_type: type[Row]) -> None:
 
 
 def _repair_rows(path: Path, row_type: type[Row]) -> None:
-    rows = read_rows(path, row_type)
+    rows = read_rows(path, row_type, appended=True)
     if path.exists() and not is_current(path, row_type):
         _write_rows(path, rows, row_type)
 
 
 def _cut_rows(path: Path, row_type: type[Curve], group: Group, step: int) -> None:
     if path.exists():
-        kept = [row for row in read_rows(path, row_type) if row.step <= step or not group.has(row)]
+        kept = [row for row in read_rows(path, row_type, appended=True) if row.step <= step or not group.has(row)]
         _write_rows(path, kept, row_type)

@@ -78,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         *{"gan.training", "generator", "ladder", "model_files", "replica_optimizers", "scaling", "tensor_files"},
         "training",
     },
-    "machine": {"capture", "recipe"},
+    "machine": {"capture", "recipe", "system"},
     "scaling": set(),
     "system": set(),
     "record": {"overrides"},
@@ -315,7 +315,9 @@ ALLOWED: dict[str, set[str]] = {
         *{"interruption", "report.lines", "report.phrases", "report.seeds", "report.tracker", "statistics"},
     },
     "report.live": {"experiment", "group", "interruption", "report.phrases", "report.screen", "report.tracker"},
-    "report.display": {"experiment", "interruption", "report.live", "report.progress", "report.tracker"},
+    "report.display": {
+        *{"experiment", "interruption", "report.lines", "report.live", "report.progress", "report.tracker"}
+    },
     "report.data_notes": {"data", "experiment", "recipe"},
     "report.announcement": {"experiment", "machine", "processes", "report.data_notes", "report.phrases"},
     "report.bench": {"bench"},
@@ -333,8 +335,8 @@ ALLOWED: dict[str, set[str]] = {
     "report.gan_search": {"report.search", "search.gan_summary"},
     "report.search_estimate": {"report.lines", "report.phrases", "search.estimate", "search.trainer"},
     "report.search_progress": {
-        *{"report.phrases", "search.events", "search.gan_summary", "search.outcomes", "search.search"},
-        *{"search.space", "search.study", "search.trainer"},
+        *{"report.lines", "report.phrases", "search.events", "search.gan_summary", "search.outcomes"},
+        *{"search.search", "search.space", "search.study", "search.trainer"},
     },
     "report.figures.search": {
         *{"report.figures.drawing", "search.choice", "search.gan_summary", "search.space"},

@@ -18,6 +18,7 @@ from ladder_ebgan.commands.console import print_table
 from ladder_ebgan.commands.options import WholeNumbers
 from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
+from ladder_ebgan.interruption import StoppedAtOnce
 from ladder_ebgan.recipe_files import recipe_names, recipe_text, space_names, space_text
 
 PROGRAM = Path(sys.executable).with_name("ladder-ebgan")
@@ -315,6 +316,7 @@ FULL = OSError(28, "No space left on device")
         ("table runs", KeyboardInterrupt(), 130, "interrupted"),
         ("run", KeyboardInterrupt(), 130, "interrupted"),
         ("run", KeyboardInterrupt("what is kept"), 130, "interrupted; what is kept"),
+        ("run", StoppedAtOnce("SIGTERM"), 143, "interrupted; the same command goes on"),
         ("table runs", MemoryError(), 1, "out of memory; close other programs, and give the same"),
         ("run", MemoryError(), 1, "out of memory; train fewer replicas at once"),
         ("run", RuntimeError("CUDA out of memory. Tried"), 1, "out of memory; train fewer replicas at once"),

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from refusals import examples
 
 from ladder_ebgan.data.tables import features_of, is_table, labels_of, read_table, require_column
-from ladder_ebgan.errors import UsageError
+from ladder_ebgan.errors import MachineError, UsageError
 
 CSV = "a,b,class\n1,2.5,cat\n-3e1,0,\n.5,7,dog\n"
 
@@ -134,6 +134,27 @@ def test_all_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, CSV))
     with pytest.raises(UsageError, match=r" has no columns 'c', 'd': it has 'a', 'b', 'class'$"):
         features_of(table, ["a", "c", "d"], chosen=False)
+
+
+def test_times_of_a_parquet_file_are_text(tmp_path: Path) -> None:
+    """Those in nanoseconds are no numbers either; a missing one has no text."""
+    times = pa.array([1_577_836_800_000_000_000, None], pa.timestamp("ns"))
+    path = parquet_file(tmp_path, at=times, lasting=pa.array([5, 6], pa.duration("ns")))
+    table = read_table(path)
+    assert_array_equal(table.columns["at"], ["2020-01-01T00:00:00.000000000", ""])
+    for name in table.columns:
+        with pytest.raises(UsageError, match=f"has text in the column '{name}'"):
+            features_of(table, [name], chosen=True)
+
+
+def test_a_table_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path) -> bytes:
+        raise MemoryError
+
+    path = written(tmp_path, b"a,b\n1,2\n")
+    monkeypatch.setattr(Path, "read_bytes", full)
+    with pytest.raises(MachineError, match="does not fit into the memory: leave out its longest texts"):
+        read_table(path)
 
 
 def test_a_parquet_file_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

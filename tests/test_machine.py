@@ -155,13 +155,15 @@ def test_what_was_chosen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other.kept(stored) == replace(RESOLVED, device_name="another")
 
 
-@pytest.mark.parametrize(("n_cores", "n_threads"), [(16, 4), (8, 4), (6, 3), (1, 1)])
-def test_threads_are_fewer_where_there_are_fewer_cores(
-    monkeypatch: pytest.MonkeyPatch, n_cores: int, n_threads: int
+@pytest.mark.parametrize(
+    ("n_cores", "n_threads", "n_processes"), [(16, 4, 2), (8, 4, 2), (6, 3, 2), (2, 1, 2), (1, 1, 1)]
+)
+def test_threads_and_processes_are_fewer_where_there_are_fewer_cores(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, n_threads: int, n_processes: int
 ) -> None:
     monkeypatch.setattr(machine, "available_cores", lambda: n_cores)
-    stored = replace(RESOLVED, n_threads=4, n_processes=2).stored()
-    assert RESOLVED.kept(stored).n_threads == n_threads
+    kept = RESOLVED.kept(replace(RESOLVED, n_threads=4, n_processes=2).stored())
+    assert (kept.n_threads, kept.n_processes) == (n_threads, n_processes)
 
 
 def test_processes_and_what_they_were_chosen_by_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,8 +238,18 @@ def test_a_gpu_is_asked_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.multiplies_bfloat16(CUDA)
 
 
+@pytest.mark.parametrize(("quota", "n_cores"), [(None, 3), (8.0, 3), (3.0, 3), (1.5, 2), (0.5, 1)])
+def test_cores_are_those_of_a_containers_share(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, n_cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    assert machine.available_cores() == n_cores
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_cores_are_counted(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    monkeypatch.setattr(machine, "cpu_quota", lambda: None)
     if known:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
         assert machine.available_cores() == 3
@@ -296,8 +308,9 @@ def test_a_signal_is_a_reason_and_a_second_one_an_interrupt(number: signal.Signa
         name = reason()
         assert name is not None
         assert EXIT_CODES[name] == code
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as interrupt:
             signal.raise_signal(number)
+        assert interrupt.value.exit_code == code
     assert signal.getsignal(number) is before
 
 

@@ -282,6 +282,33 @@ def test_a_run_is_no_search(tmp_path: Path) -> None:
         search_run.run(wanted)
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_no_setting_is_proposed_again_after_a_stop(tmp_path: Path, sampler: str) -> None:
+    """What a search proposes is what it would have proposed without the stop, as far as the same is known."""
+    space = search_run.write_space(tmp_path, ('sampler = "tpe"', f'sampler = "{sampler}"'))
+    proposed = {}
+    for folder, starts in (("through", [4]), ("stopped", [1, 3, 4])):
+        for n_trials in starts:
+            wanted = search_run.request(tmp_path, space, n_trials=n_trials, output=tmp_path / folder)
+            _, trials = search_run.run(wanted)
+        proposed[folder] = [tuple(sorted(trial.params.items())) for trial in trials]
+    assert len(set(proposed["stopped"])) == 4
+    assert proposed["stopped"] == proposed["through"]
+
+
+def test_what_a_kill_leaves_of_the_journal_is_dropped(tmp_path: Path) -> None:
+    """A last line that was cut short, and the lock of whoever was writing it."""
+    space = search_run.write_space(tmp_path)
+    _, first = search_run.run(search_run.request(tmp_path, space, n_trials=1))
+    journal = tmp_path / "out/study.journal"
+    with journal.open("a") as file:
+        file.write('{"op_code": 4, "wor')
+    journal.with_name("study.journal.lock").symlink_to("out/study.journal")
+    _, second = search_run.run(search_run.request(tmp_path, space, n_trials=2))
+    assert values(second)[:1] == values(first)
+    assert all(trial.state.is_finished() for trial in second)
+
+
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     wanted = search_run.request(tmp_path, search_run.write_space(tmp_path), n_trials=1)
     search_run.run(wanted)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import search_run
 from rich.console import Console
+from run_events import Terminal
 
 from ladder_ebgan import machine
 from ladder_ebgan.report import search_progress
@@ -39,7 +40,7 @@ EVENTS = [
 
 
 def shown(search: Search, terminal: bool, quiet: bool = False) -> str:
-    file = io.StringIO()
+    file = Terminal() if terminal else io.StringIO()
     display = SearchDisplay(
         Console(file=file, force_terminal=terminal, width=200, color_system=None), search, quiet
     )
@@ -74,9 +75,20 @@ def test_bars_on_a_terminal(search: Search) -> None:
     assert "validation error of" not in text
 
 
+@pytest.mark.parametrize(("file", "no_color"), [(io.StringIO(), False), (Terminal(), True)])
+def test_no_bars_in_a_file_and_where_nobody_wants_colours(
+    search: Search, file: io.StringIO, no_color: bool
+) -> None:
+    """Such as with FORCE_COLOR, or with NO_COLOR."""
+    console = Console(file=file, force_terminal=True, no_color=no_color, width=200)
+    display = SearchDisplay(console, search, quiet=False)
+    assert display.bars is None
+    display.close()
+
+
 def test_a_batch_that_has_ended_leaves_no_bar(search: Search) -> None:
     """However it ended: without a setting that goes on it never finishes."""
-    display = SearchDisplay(Console(file=io.StringIO(), force_terminal=True, width=200), search, quiet=False)
+    display = SearchDisplay(Console(file=Terminal(), force_terminal=True, width=200), search, quiet=False)
     assert display.bars is not None
     for event in EVENTS[:3]:
         display.show(event)

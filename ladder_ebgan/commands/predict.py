@@ -102,7 +102,7 @@ def predict(
         say(console, note)
     table = predictions_csv(images, predictions, trained, probabilities)
     if output is not None:
-        write_output(output, table.encode())
+        write_output(output, table.encode("utf-8", "surrogateescape"))  # names of files are the bytes that they are
     elif not as_json:
         click.echo(table, nl=False)
     scores = None if truth is None else score(predictions.probabilities[labeled], truth)

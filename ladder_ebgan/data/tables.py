@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ladder_ebgan.data.dataset import label_values
 from ladder_ebgan.data.npz import one_line
-from ladder_ebgan.errors import UsageError
+from ladder_ebgan.errors import MachineError, UsageError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SEPARATORS = ",;\t"
@@ -64,6 +64,10 @@ def read_table(path: Path) -> Table:
             raise UsageError(f"{source} {'is not a file' if path.exists() else 'does not exist'}")
         parquet = path.suffix.lower() == ".parquet"
         names, arrays = _read_parquet(path, source) if parquet else _read_csv(path.read_bytes(), source)
+    except MemoryError as error:
+        raise MachineError(
+            f"{source} does not fit into the memory: leave out its longest texts, or save it as Parquet"
+        ) from error
     except OSError as error:
         raise UsageError(f"cannot read {source}: {error.strerror or one_line(error)}") from error
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -123,6 +127,8 @@ def _array(values: NDArray[Any]) -> NDArray[Any]:
     """Return numbers as they are, anything else as text."""
     if values.dtype.kind in "biuf":
         return values
+    if values.dtype.kind in "mM":  # which as objects would be whole numbers of nanoseconds
+        return np.where(np.isnat(values), "", values.astype(np.str_))
     return np.array(["" if value is None else str(value) for value in values.tolist()], np.str_)
 
 

@@ -1,6 +1,5 @@
 """Looks at the processor, its cores, the memory and the GPUs."""
 
-import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -31,17 +30,9 @@ def cores() -> Iterator[Finding]:
     n_cores, n_all, quota = available_cores(), os.cpu_count(), system.cpu_quota()
     values = {"available": n_cores, "machine": n_all, "quota": quota}
     said = f"{n_cores} of {n_all} may be used" if n_all is not None and n_cores < n_all else f"{n_cores}"
-    if quota is None or quota >= n_cores:
-        yield Finding("cores", "ok", said, values=values)
-        return
-    fitting = math.ceil(quota)
-    yield Finding(
-        "cores",
-        "note",
-        f"{said}, but the control group allows the time of {quota:g} only, and a run takes a thread for each",
-        f"taskset -c 0{f'-{fitting - 1}' if fitting > 1 else ''} ladder-ebgan run ...",
-        values=values,
-    )
+    if quota is not None and quota <= n_cores:
+        said += f"; the control group allows the time of {quota:g}"
+    yield Finding("cores", "ok", said, values=values)
 
 
 def memory() -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from ladder_ebgan.experiment import Event, Experiment
 from ladder_ebgan.interruption import StopRequest
+from ladder_ebgan.report.lines import draws_in_place
 from ladder_ebgan.report.live import Live
 from ladder_ebgan.report.progress import Plain
 from ladder_ebgan.report.tracker import plan_of
@@ -37,7 +38,6 @@ def make_display(
     """Return one that draws in place where that can be done, else plain lines, or nothing if `quiet`."""
     if quiet or not experiment.groups:
         return Quiet()
-    terminal = console.is_interactive and console.file.isatty()  # the environment may call a file interactive
-    if terminal and not console.no_color and not console.options.ascii_only:
+    if draws_in_place(console):
         return Live(console, plan_of(experiment), stop, verbose)
     return Plain(console, plan_of(experiment), verbose)

@@ -12,6 +12,12 @@ SMALLEST_P = 0.0001  # that is written out
 NARROWEST = 20  # what is left for a text is not squeezed below this
 
 
+def draws_in_place(console: "Console") -> bool:
+    """Return whether lines may move on it: a terminal that can, where nobody has asked for none of that."""
+    terminal = console.is_interactive and console.file.isatty()  # the environment may call a file interactive
+    return terminal and not console.no_color and not console.options.ascii_only
+
+
 def hanging(head: str, body: str, width: int | None) -> str:
     """Return `head` and `body`, wrapped at `width` if one is given; later lines begin below the body."""
     if width is None:

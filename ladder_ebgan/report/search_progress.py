@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ladder_ebgan.report.lines import draws_in_place
 from ladder_ebgan.report.phrases import duration
 from ladder_ebgan.search.events import Finished, Reported, Scored, Stepped
 from ladder_ebgan.search.gan_summary import best_first, gan_outcome
@@ -39,7 +40,7 @@ class SearchDisplay:
         self.tasks: dict[int, TaskID] = {}
         if not quiet:
             self._say(self._opening())
-            if console.is_terminal and not console.is_dumb_terminal:
+            if draws_in_place(console):
                 self.bars = _bars(console)
                 self.bars.start()
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.folders import first_difference, locked_folder, remove_files, write_atomically
+from ladder_ebgan.folders import first_difference, json_bytes, locked_folder, remove_files, write_atomically
 from ladder_ebgan.gan.scores import can_be_scored
 from ladder_ebgan.machine import resolve, versions
 from ladder_ebgan.search.events import Candidate, Finished, Reported, Scored
@@ -166,10 +166,13 @@ def search_task(request: SearchRequest) -> Task:
         n_steps,
         request.n_processes,
     )
-    if request.n_processes is None and resolved.device.type == "cpu":
-        resolved = replace(resolved, n_processes=resolved.n_threads, n_threads=1)
     path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
-    return Task(path, space, dataset, resolved)
+    task = Task(path, space, dataset, resolved)
+    if request.n_processes is None and resolved.device.type == "cpu":
+        n_batches = resolved.n_threads if space.n_trials is None else -(-space.n_trials // trials_at_once(task))
+        n_processes = min(resolved.n_threads, n_batches)  # one a core, if all have something to do
+        task = replace(task, resolved=replace(resolved, n_processes=n_processes, n_threads=1))
+    return task
 
 
 def _check_images(request: SearchRequest, dataset: Dataset) -> None:
@@ -236,7 +239,7 @@ def _note_start(request: SearchRequest, task: Task) -> None:
         "space": request.space.model_dump(),
         "starts": [*record.get("starts", []), start],
     }
-    write_atomically(task.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
+    write_atomically(task.folder / RECORD, json_bytes(record))
 
 
 def read_search_record(path: Path) -> dict[str, Any]:

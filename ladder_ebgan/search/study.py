@@ -26,7 +26,7 @@ INFEASIBLE_AT_MOST = 1000  # proposals in a row that are no recipe
 
 
 class Study:
-    """The study in the folder of a search, new or to be continued.
+    """The study in the folder of a search, new or to be continued; the folder's lock is held.
 
     Args:
         folder: of the search.
@@ -41,6 +41,7 @@ class Study:
         self.distributions = space.distributions()
         self.grid = list(space.grid()) if space.sampler == "grid" else []
         try:
+            _repair(folder / JOURNAL)
             self.study = _open(folder / JOURNAL, space)
         except (ValueError, KeyError, OSError) as error:
             raise UsageError(f"{folder / JOURNAL} is damaged ({error}); give --fresh to begin anew") from error
@@ -111,8 +112,12 @@ class Study:
                 yield candidate
 
     def _next(self) -> Iterator[Trial]:
-        """Begin what the sampler proposes."""
+        """Begin what the sampler proposes, which depends on the trial's number and on what is known by then.
+
+        So a search that was stopped goes on as one that was not: a sampler begun anew would propose the same again.
+        """
         while True:
+            self.study.sampler = _sampler(self.space, len(self.study.get_trials(deepcopy=False)))
             yield self.study.ask(self.distributions)
 
     def _next_of_grid(self) -> Iterator[Trial]:
@@ -212,25 +217,37 @@ def values_of(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(proposal.items()))
 
 
+def _repair(path: Path) -> None:
+    """Drop what a kill leaves behind: a last line that was cut short, and the lock of whoever was writing it."""
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
 def _storage(path: Path) -> JournalStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(JournalFileBackend(str(path.resolve())))  # its lock is a link to the path as given
+
+
+def _sampler(space: Space | GANSpace, seed: int) -> optuna.samplers.BaseSampler:
+    if space.sampler == "random":
+        return optuna.samplers.RandomSampler(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(n_startup_trials=space.n_startup_trials, multivariate=True, seed=seed)
 
 
 def _open(path: Path, space: Space | GANSpace) -> optuna.Study:
     storage = _storage(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler: optuna.samplers.BaseSampler
-        if space.sampler == "tpe":
-            sampler = optuna.samplers.TPESampler(n_startup_trials=space.n_startup_trials, multivariate=True, seed=0)
-        else:
-            sampler = optuna.samplers.RandomSampler(seed=0)
         return optuna.create_study(
             storage=storage,
-            sampler=sampler,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=space.n_startup_trials),
             study_name=NAME,
             direction="maximize" if isinstance(space, GANSpace) else "minimize",
