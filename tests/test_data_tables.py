@@ -147,6 +147,16 @@ def test_times_of_a_parquet_file_are_text(tmp_path: Path) -> None:
             features_of(table, [name], chosen=True)
 
 
+def test_long_texts_take_little_room_and_are_no_labels(tmp_path: Path) -> None:
+    """An array has the room of its longest text in each row."""
+    rows = "".join(f"{i},short\n" for i in range(100))
+    table = read_table(written(tmp_path, f"a,note\n{rows}100,{'long ' * 2000}\n"))
+    assert table.columns["note"].nbytes == 101 * 200 * 4
+    assert_array_equal(features_of(table, ["a"], chosen=True)[:, 0], range(101))
+    with pytest.raises(UsageError, match="are texts of 200 characters or more: labels are whole"):
+        labels_of(table, "note")
+
+
 def test_a_table_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: Path) -> bytes:
         raise MemoryError

@@ -26,6 +26,7 @@ DOUBTFUL = {"na", "n/a", "null", "none", "?", "-"}  # no number, but it may be a
 INDEX = "__index_level_"  # begins the name under which pandas keeps an index in a Parquet file
 LISTED = 5  # columns in a message, with what is missing in each
 MOST_NAMES = 20  # of columns in a message
+LONGEST = 200  # characters of a text that are kept: an array takes the room of its longest text for each row
 NO_HEADER = "if the first line is a row already, put one with the names of the columns in front"
 A_VALUE = r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"  # what a row has, and few columns are called
 
@@ -104,7 +105,7 @@ def _read_csv(content: bytes, source: str) -> tuple[list[str], list[NDArray[Any]
                 rows.append(row)
     except csv.Error as error:
         raise UsageError(f"{source} is no CSV file: {error} (line {reader.line_num})") from error
-    return [name.strip() for name in rows[0]], [np.array(cells, np.str_) for cells in zip(*rows[1:], strict=True)]
+    return [name.strip() for name in rows[0]], [_texts(cells) for cells in zip(*rows[1:], strict=True)]
 
 
 def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]]]:
@@ -129,7 +130,11 @@ def _array(values: NDArray[Any]) -> NDArray[Any]:
         return values
     if values.dtype.kind in "mM":  # which as objects would be whole numbers of nanoseconds
         return np.where(np.isnat(values), "", values.astype(np.str_))
-    return np.array(["" if value is None else str(value) for value in values.tolist()], np.str_)
+    return _texts("" if value is None else str(value) for value in values.tolist())
+
+
+def _texts(cells: Iterable[str]) -> NDArray[np.str_]:
+    return np.array([cell[:LONGEST] for cell in cells], np.str_)
 
 
 def features_of(table: Table, names: Sequence[str], chosen: bool) -> NDArray[np.float64]:
@@ -237,6 +242,8 @@ def labels_of(table: Table, name: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
     require_column(table, name)
     cells, what = table.columns[name], f"the labels of {table.source} (column {name!r})"
     if cells.dtype.kind == "U":
+        if (np.strings.str_len(cells) == LONGEST).any():
+            raise UsageError(f"{what} are texts of {LONGEST} characters or more: labels are whole numbers or words")
         cells = np.char.strip(cells)
         rows = np.flatnonzero(~np.isin(np.char.lower(cells), list(MISSING)))
         known = _of_their_kind(cells[rows], what)
