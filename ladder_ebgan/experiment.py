@@ -12,6 +12,7 @@ from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.checkpoints import check_checkpoint, checkpoint_step
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.folders import as_utf8
 from ladder_ebgan.gan.frame import framed_size
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.group import GroupEvent, GroupFinished
@@ -236,9 +237,9 @@ def _with_fastest_processes(
 def _note_start(folder: RunFolder, request: Request, resolved: Resolved, groups: list[Group]) -> None:
     folder.record["starts"].append(
         {
-            "command": list(request.command),
+            "command": list(map(as_utf8, request.command)),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "recipe_name": request.recipe_name,
+            "recipe_name": as_utf8(request.recipe_name),
             "overrides": list(request.overrides),
             "device": resolved.device_name,
             "versions": versions(),

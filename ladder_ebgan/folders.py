@@ -103,9 +103,9 @@ def first_difference(there: Any, here: Any, key: str = "") -> str | None:
     return None if there == here else f"{key} is {words[0]} there, {words[1]} here"
 
 
-def json_bytes(value: Any) -> bytes:
-    """Return JSON in UTF-8; of a path that is no UTF-8, the bytes that are none become question marks."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+def as_utf8(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of a path that it cannot become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ a kill at any moment loses at most the steps since the last checkpoint. One proc
 
 import errno
 import io
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ import numpy as np
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.folders import (
     first_difference,
-    json_bytes,
     locked_folder,
     refuse_strangers,
     refusing,
@@ -91,7 +91,7 @@ class RunFolder:
 
     def save_record(self) -> None:
         """Write `run.json`."""
-        write_atomically(self.path / "run.json", json_bytes(self.record))
+        write_atomically(self.path / "run.json", json.dumps(self.record, indent=1).encode() + b"\n")
 
     @property
     def groups(self) -> list[Group]:
@@ -287,7 +287,7 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
 
 
 def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int], int]) -> None:
-    rows = read_rows(path, row_type)
+    rows = read_rows(path, row_type, appended=row_type is not Result)
     ordered = sorted(rows, key=lambda row: order.get((row.model, row.labels, row.seed), len(order)))
     if ordered != rows:
         _write_rows(path, ordered, row_type)

@@ -161,6 +161,7 @@ ALLOWED: dict[str, set[str]] = {
             "any_recipe",
             "checkpoints",
             "data",
+            "folders",
             "gan.frame",
             "gan.recipe",
             "group",

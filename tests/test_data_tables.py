@@ -163,7 +163,11 @@ def test_a_table_too_large_for_the_memory_is_refused(tmp_path: Path, monkeypatch
 
     path = written(tmp_path, b"a,b\n1,2\n")
     monkeypatch.setattr(Path, "read_bytes", full)
-    with pytest.raises(MachineError, match="does not fit into the memory: leave out its longest texts"):
+    with pytest.raises(MachineError, match="does not fit into the memory: leave out columns or rows"):
+        read_table(path)
+    path = parquet_file(tmp_path, a=[1])
+    monkeypatch.setattr(parquet, "read_table", full)
+    with pytest.raises(MachineError, match="does not fit into the memory"):
         read_table(path)
 
 

@@ -15,7 +15,7 @@ import torch
 
 from ladder_ebgan import capture, machine, processor
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.interruption import EXIT_CODES, stop_request
+from ladder_ebgan.interruption import EXIT_CODES, StoppedAtOnce, stop_request
 from ladder_ebgan.machine import Resolved, resolve, resolve_device, resolve_precision, what_would_be_faster
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -308,7 +308,7 @@ def test_a_signal_is_a_reason_and_a_second_one_an_interrupt(number: signal.Signa
         name = reason()
         assert name is not None
         assert EXIT_CODES[name] == code
-        with pytest.raises(KeyboardInterrupt) as interrupt:
+        with pytest.raises(StoppedAtOnce) as interrupt:
             signal.raise_signal(number)
         assert interrupt.value.exit_code == code
     assert signal.getsignal(number) is before

@@ -470,13 +470,3 @@ def test_the_last_result_counts_without_the_end_of_its_line(tmp_path: Path) -> N
     path = begun(tmp_path / "run") / "results.csv"
     path.write_text(path.read_text().rstrip("\n"))
     assert read_rows(path, Result) == [result(0)]
-
-
-def test_a_path_that_is_no_text_leaves_a_record_that_can_be_read(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tiny.copied_run(tmp_path_factory, tmp_path / "run")
-    folder = RunFolder(path, read_record(path))
-    folder.record["starts"][0]["command"] = ["run", "--data", os.fsdecode(b"caf\xe9.npz"), "数"]
-    folder.save_record()
-    assert read_record(path)["starts"][0]["command"][2:] == ["caf?.npz", "数"]

@@ -16,7 +16,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.search import study
 from ladder_ebgan.search.events import Finished, Reported, Stepped
 from ladder_ebgan.search.outcomes import read_correct
-from ladder_ebgan.search.search import SearchEvent, SearchStopped, open_search
+from ladder_ebgan.search.search import SearchEvent, SearchStopped, open_search, search_task
 from ladder_ebgan.search.study import ERRORS
 from ladder_ebgan.search.trainer import BatchBegun, BatchTrained
 from ladder_ebgan.search.validation import validation_split
@@ -285,15 +285,28 @@ def test_a_run_is_no_search(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_no_setting_is_proposed_again_after_a_stop(tmp_path: Path, sampler: str) -> None:
     """What a search proposes is what it would have proposed without the stop, as far as the same is known."""
-    space = search_run.write_space(tmp_path, ('sampler = "tpe"', f'sampler = "{sampler}"'))
+    changes = [('sampler = "tpe"', f'sampler = "{sampler}"')]
+    space = search_run.write_space(tmp_path, *changes, more="n_startup_trials = 1" if sampler == "tpe" else "")
     proposed = {}
     for folder, starts in (("through", [4]), ("stopped", [1, 3, 4])):
         for n_trials in starts:
-            wanted = search_run.request(tmp_path, space, n_trials=n_trials, output=tmp_path / folder)
+            wanted = search_run.request(
+                tmp_path, space, n_trials=n_trials, output=tmp_path / folder, replicas_at_once=2
+            )
             _, trials = search_run.run(wanted)
         proposed[folder] = [tuple(sorted(trial.params.items())) for trial in trials]
     assert len(set(proposed["stopped"])) == 4
     assert proposed["stopped"] == proposed["through"]
+
+
+@pytest.mark.parametrize(("n_trials", "n_processes", "n_threads"), [(1, 1, 8), (3, 3, 2), (6, 6, 1), (50, 8, 1)])
+def test_no_more_processes_than_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_trials: int, n_processes: int, n_threads: int
+) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 8)
+    space = search_run.write_space(tmp_path)
+    resolved = search_task(search_run.request(tmp_path, space, n_trials=n_trials, n_processes=None)).resolved
+    assert (resolved.n_processes, resolved.n_threads) == (n_processes, n_threads)
 
 
 def test_what_a_kill_leaves_of_the_journal_is_dropped(tmp_path: Path) -> None:
@@ -313,9 +326,11 @@ def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
     wanted = search_run.request(tmp_path, search_run.write_space(tmp_path), n_trials=1)
     search_run.run(wanted)
     journal = tmp_path / "out/study.journal"
-    journal.write_text("nonsense\n" + journal.read_text())
-    with pytest.raises(UsageError, match=r"study.journal is damaged .*; give --fresh to begin anew"):
-        search_run.run(wanted)
+    for content in ("nonsense\n" + journal.read_text(), "nonsense"):
+        journal.write_text(content)
+        with pytest.raises(UsageError, match=r"study.journal is damaged .*; give --fresh to begin anew"):
+            search_run.run(wanted)
+        assert journal.read_text() == content
 
 
 def test_a_report_said_before_a_kill_is_not_said_twice(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from table_results import result, results, two_models
 
+from ladder_ebgan.report.latex import table_latex
 from ladder_ebgan.report.table import Table, build_table
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 
@@ -145,7 +146,7 @@ def test_text_on_mnist_shows_the_paper_s_table_first() -> None:
         "ladder ours 1.50 (1) 6.00 ± 3.46 (3) – –",
         "ebgan-ladder ours – 4.00 ± 2.65 (3) – –",
     ]
-    assert "(the ± of Pezeshki et al. is a standard error, and Zhao et al. do not say what theirs is)" in text
+    assert "(the ± of Pezeshki et al. is a standard error, that of the other papers is not known)" in text
 
 
 def test_text_of_another_data_set_shows_ours_alone() -> None:
@@ -188,19 +189,21 @@ def test_no_error_in_few_examples_is_no_rate_of_zero(write: Callable[[Table], st
     rows = results({"ladder": [0.0, 0.0], "ebgan-ladder": [1.0, 3.0]})
     table = build_table(rows, "digits", n_test=100)
     assert [row.largest_error for row in table.rows] == [pytest.approx(2.951305), None]
-    line = "Without a wrong one among so few, an error rate may still be as high as {} %."
+    line = "Where none is wrong, the error rate may still be as high as {} % (95 % confidence)."
     assert write(table).splitlines()[-1] == line.format("3")
     own = [replace(each, labels=32, n_test=8) for each in results({"ladder": [0.0] * 5})]
     assert write(build_table(own, "mine")).splitlines()[-1] == line.format("13")
 
 
-@pytest.mark.parametrize("write", [table_text, table_markdown])
+@pytest.mark.parametrize("write", [table_text, table_markdown, table_latex])
 def test_differences_are_said_to_be_of_one_test_set(write: Callable[[Table], str]) -> None:
     line = "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are"
-    assert line in write(build_table(two_models(), "digits"))
+    equal = results({"ladder": [2.0] * 6, "ebgan-ladder": [1.5] * 6})  # no interval, but a p of the signed ranks
+    for compared in (two_models(), equal):
+        assert line in " ".join(write(build_table(compared, "digits")).split())
     assert line not in write(build_table(results({"ladder": [1.0, 2.0], "ebgan-ladder": [2.0, 1.0]}), "digits"))
     own = [replace(each, labels=32, n_test=8) for each in two_models()]
-    assert line not in write(build_table(own, "mine"))
+    assert "over seeds, for this test set" not in " ".join(write(build_table(own, "mine")).split())
 
 
 def test_points_are_compared_as_numbers() -> None:

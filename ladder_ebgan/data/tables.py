@@ -58,6 +58,7 @@ def read_table(path: Path) -> Table:
 
     Raises:
         UsageError: there is no such file, or it is no table.
+        MachineError: it is too large.
     """
     source = f"the table {str(path)!r}"
     try:
@@ -67,7 +68,7 @@ def read_table(path: Path) -> Table:
         names, arrays = _read_parquet(path, source) if parquet else _read_csv(path.read_bytes(), source)
     except MemoryError as error:
         raise MachineError(
-            f"{source} does not fit into the memory: leave out its longest texts, or save it as Parquet"
+            f"{source} does not fit into the memory: leave out columns or rows, or save it as Parquet"
         ) from error
     except OSError as error:
         raise UsageError(f"cannot read {source}: {error.strerror or one_line(error)}") from error
@@ -120,6 +121,8 @@ def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]
         # As categories, a missing value would become the last of them.
         values = [each.cast(each.type.value_type) if types.is_dictionary(each.type) else each for each in columns]
         return names, [_array(each.to_numpy()) for each in values]
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file fails with many kinds of errors, as of an archive
         raise UsageError(f"{source} cannot be read: {one_line(error)}; save it anew") from error
 

@@ -99,7 +99,6 @@ def held_out_rows(index: NDArray[np.int64], fraction: float, seed: int) -> NDArr
             "class to train on: label more, make validation_fraction smaller, or do without early_stopping"
         )
     n_classes = len(n_of_class)
-    left = labeled[
-        proportional_order(index[labeled], seed, n_classes)[n_classes:]
-    ]  # the first are one of each class
+    order = proportional_order(index[labeled], seed, n_classes)
+    left = labeled[order[n_classes:]]  # without the first, one of each class, which is trained on
     return np.sort(left[proportional_order(index[left], seed, n_classes)[:n_held_out]])

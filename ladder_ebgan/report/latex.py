@@ -9,7 +9,14 @@ from string import ascii_lowercase
 
 from ladder_ebgan.report.seeds import seed_list
 from ladder_ebgan.report.table import MISSING, Table
-from ladder_ebgan.report.table_layout import REPORTED, cell_grid, comparison_cells, sampling_lines, shown_name
+from ladder_ebgan.report.table_layout import (
+    REPORTED,
+    cell_grid,
+    comparison_cells,
+    difference_lines,
+    sampling_lines,
+    shown_name,
+)
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -106,13 +113,12 @@ def _caption(table: Table, marks: dict[str, str]) -> list[str]:
         lines.append(
             f"Marked rows are those reported in Table 2 of Zhao et al.~2017 ({sources}); {escape(REPORTED)}."
         )
-    plain = [f"{note}." for note in table.notes] + sampling_lines(table)
+    plain = [*(f"{note}." for note in table.notes), *difference_lines(table), *sampling_lines(table)]
     if table.comparisons:
         plain.insert(
             0,
             "Models are compared in pairs of the same seed, which fixes labelled images and initial weights: the "
             "mean of first minus second in points, the number of pairs in brackets, its 95 % t interval, and "
-            "two-sided tests, as far as the pairs allow them. Both are over seeds, for one test set, and only "
-            "p-values called Holm are corrected for how many there are.",
+            "two-sided tests, as far as the pairs allow them.",
         )
     return [*lines, *map(escape, plain)]

@@ -98,8 +98,8 @@ def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
             if _recipes(group) == _recipes([folder]):
                 model, where = difference
                 raise UsageError(
-                    f"{model} has other settings in {group[0].path} than in {folder.path} ({where}): make a table "
-                    "of each"
+                    f"{model} has other settings in {folder.path} than in {group[0].path} or one joined to it "
+                    f"({where}): make a table of each"
                 )
         else:
             groups.append([folder])
@@ -117,7 +117,7 @@ def _difference(folders: Sequence[RunFolder]) -> tuple[str, str] | None:
         for model, settings in _settings_of_models(folder).items():
             if where := first_difference(trained.setdefault(model, settings), settings):
                 return model, where
-    bases = {model: settings for model, settings in trained.items() if model in (*MODELS, *GAN_MODELS)}
+    bases = {model: settings for model, settings in trained.items() if model in MODELS}  # GANs are not compared
     differences = [_difference_to_recipe(folder, bases) for folder in folders]
     return None if None in differences else differences[-1]
 

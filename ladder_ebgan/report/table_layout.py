@@ -7,7 +7,7 @@ from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
-REPORTED = "the ± of Pezeshki et al. is a standard error, and Zhao et al. do not say what theirs is"
+REPORTED = "the ± of Pezeshki et al. is a standard error, that of the other papers is not known"
 OVER_SEEDS = (
     "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are "
     "corrected for how many there are."
@@ -127,16 +127,20 @@ def _why_missing(paired: PairedComparison) -> str:
 def footnotes(table: Table) -> list[str]:
     """Return what the numbers are, a line each; the test set's sampling error where its size is known."""
     reported = f" ({REPORTED})" if table.reported else ""
-    held_out = any(row.n_test for row in table.rows)
-    where = "rows" if held_out else "set"
-    has_intervals = any(each.paired.ci95 for each in table.comparisons)
+    where = "rows" if any(row.n_test for row in table.rows) else "set"
     return [
         f"Error rates in % of the test {where}; ± is the standard deviation over seeds{reported}; "
         "the number of seeds is in brackets.",
-        *([OVER_SEEDS] if has_intervals and not held_out else []),
+        *difference_lines(table),
         *([BESIDE_PAPER] if table.beside_paper else []),
         *sampling_lines(table),
     ]
+
+
+def difference_lines(table: Table) -> list[str]:
+    """Return the line on what intervals and p-values of differences are of, if there are any of one test set."""
+    has_any = any(each.paired.ci95 or each.paired.p_wilcoxon is not None for each in table.comparisons)
+    return [OVER_SEEDS] if has_any and not any(row.n_test for row in table.rows) else []
 
 
 def sampling_lines(table: Table) -> list[str]:
@@ -156,7 +160,7 @@ def sampling_lines(table: Table) -> list[str]:
     largest = [row.largest_error for row in table.rows if row.largest_error is not None]
     if largest:
         lines.append(
-            f"Without a wrong one among so few, an error rate may still be as high as {max(largest):.2g} %."
+            f"Where none is wrong, the error rate may still be as high as {max(largest):.2g} % (95 % confidence)."
         )
     return lines
 

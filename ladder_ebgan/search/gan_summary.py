@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from ladder_ebgan.folders import write_atomically
+from ladder_ebgan.folders import as_utf8, write_atomically
 from ladder_ebgan.recipe import recipe_of_model, recipe_toml
 from ladder_ebgan.search.search import Search
 from ladder_ebgan.search.space import GANSpace, decoded, overrides, seed_of
@@ -130,7 +130,7 @@ def write_gan_summary(summary: GANSummary, markdown: str) -> None:
     }
     for name, text in files.items():
         if text is not None:
-            write_atomically(summary.search.folder / name, text.encode())
+            write_atomically(summary.search.folder / name, as_utf8(text).encode())
 
 
 def gan_outcomes_csv(outcomes: Sequence[GANOutcome], keys: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ladder_ebgan.data import Dataset, check_budget, load_dataset
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.folders import first_difference, json_bytes, locked_folder, remove_files, write_atomically
+from ladder_ebgan.folders import as_utf8, first_difference, locked_folder, remove_files, write_atomically
 from ladder_ebgan.gan.scores import can_be_scored
 from ladder_ebgan.machine import resolve, versions
 from ladder_ebgan.search.events import Candidate, Finished, Reported, Scored
@@ -166,13 +166,12 @@ def search_task(request: SearchRequest) -> Task:
         n_steps,
         request.n_processes,
     )
-    path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
-    task = Task(path, space, dataset, resolved)
     if request.n_processes is None and resolved.device.type == "cpu":
-        n_batches = resolved.n_threads if space.n_trials is None else -(-space.n_trials // trials_at_once(task))
-        n_processes = min(resolved.n_threads, n_batches)  # one a core, if all have something to do
-        task = replace(task, resolved=replace(resolved, n_processes=n_processes, n_threads=1))
-    return task
+        n_cores, most = resolved.n_threads, space.n_trials  # of batches, as settings may be batches of their own
+        n_processes = n_cores if most is None else min(n_cores, most)
+        resolved = replace(resolved, n_processes=n_processes, n_threads=n_cores // n_processes)
+    path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
+    return Task(path, space, dataset, resolved)
 
 
 def _check_images(request: SearchRequest, dataset: Dataset) -> None:
@@ -227,7 +226,7 @@ def _note_start(request: SearchRequest, task: Task) -> None:
     """Write `search.json`."""
     resolved, record = task.resolved, _record_to_go_on(task)
     start = {
-        "command": list(request.command),
+        "command": list(map(as_utf8, request.command)),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": resolved.device_name,
         "resolved": resolved.stored(),
@@ -235,11 +234,11 @@ def _note_start(request: SearchRequest, task: Task) -> None:
     }
     record |= {
         "identity": _identity(task),
-        "space_name": request.name,
+        "space_name": as_utf8(request.name),
         "space": request.space.model_dump(),
         "starts": [*record.get("starts", []), start],
     }
-    write_atomically(task.folder / RECORD, json_bytes(record))
+    write_atomically(task.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
 
 
 def read_search_record(path: Path) -> dict[str, Any]:

@@ -218,12 +218,19 @@ def values_of(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
 
 
 def _repair(path: Path) -> None:
-    """Drop what a kill leaves behind: a last line that was cut short, and the lock of whoever was writing it."""
+    """Drop what a kill leaves behind: a last line that was cut short, and the lock of whoever was writing it.
+
+    Raises:
+        ValueError: the file is not of lines at all.
+    """
+    path = path.resolve()
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if not path.exists():
         return
     with path.open("rb+") as file:
         content = file.read()
+        if content and not content.startswith(b"{"):
+            raise ValueError("it does not begin with a record")
         file.truncate(content.rfind(b"\n") + 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-from ladder_ebgan.folders import write_atomically
+from ladder_ebgan.folders import as_utf8, write_atomically
 from ladder_ebgan.recipe import recipe_of_model, recipe_toml
 from ladder_ebgan.search.choice import Choice, choices
 from ladder_ebgan.search.outcomes import Outcome, outcome_of, outcomes_csv, ranked, read_correct
@@ -141,4 +141,4 @@ def write_summary(summary: Summary, markdown: str) -> None:
     }
     for name, text in files.items():
         if text is not None:
-            write_atomically(Path(folder / name), text.encode())
+            write_atomically(Path(folder / name), as_utf8(text).encode())
