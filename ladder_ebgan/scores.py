@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ladder_ebgan.statistics import sampling_error
+from ladder_ebgan.statistics import largest_error_without_one, sampling_error
 
 N_BINS = 15  # of equal width over the confidences, as Guo et al. have them
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)  # a smaller one counts as this in the likelihood: log -87.3
@@ -34,6 +34,7 @@ class Scores:
     n_wrong: int
     error_percent: float
     sampling_error: float | None  # of the error, in points; None where no image or every one is wrong
+    largest_error: float | None  # in percent, at 95 %, that the rate may have where no image is wrong; else None
     mean_log_likelihood: float  # natural logarithm of the true label's probability
     brier_score: float  # from 0, the best, to 2
     calibration_error_percent: float
@@ -59,6 +60,7 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> Sco
         n_wrong=n_wrong,
         error_percent=100 * n_wrong / n,
         sampling_error=sampling_error(100 * n_wrong / n, n),
+        largest_error=None if n_wrong else largest_error_without_one(n),
         mean_log_likelihood=float(np.log(np.maximum(of_true, LEAST_PROBABILITY)).mean()),
         brier_score=float((np.square(p).sum(axis=1) - 2 * of_true + 1).mean()),
         calibration_error_percent=_calibration_error(bins),

@@ -55,6 +55,7 @@ def test_all_right_or_all_wrong_tells_no_standard_error(labels: list[int], error
     scores = score(P, np.array(labels))
     assert scores.error_percent == error
     assert scores.sampling_error is None
+    assert scores.largest_error == (None if error else pytest.approx(100 * (1 - 0.05 ** (1 / 4))))
 
 
 def test_a_probability_of_zero_counts_as_the_least_normal_number() -> None:

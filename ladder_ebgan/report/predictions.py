@@ -72,6 +72,8 @@ def scores_text(model: TrainedModel, scores: Scores, of_seeds: Sequence[Scores])
     wrong = f"{scores.n_wrong} of {scores.n} {model.examples}"
     if scores.sampling_error is not None:
         wrong += f"; standard error of sampling {model.examples} {scores.sampling_error:.2f}"
+    if scores.largest_error is not None:
+        wrong += f"; the rate may still be as high as {scores.largest_error:.2g} %, 95 % confidence"
     calibration_error = f"{scores.calibration_error_percent:.2f} % (expected calibration error, {N_BINS} bins)"
     lines = [
         model.description,
