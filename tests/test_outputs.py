@@ -54,7 +54,7 @@ def test_only_the_papers_own_models_stand_beside_it(
     tmp_path: Path, changed: dict[str, Any], is_there: bool
 ) -> None:
     results = Path(__file__).parent.parent / "docs" / "results"
-    folder = shutil.copytree(results / "fast-cpu", tmp_path / "fast")
+    folder = shutil.copytree(results / "fast-early-cpu", tmp_path / "fast")
     record = json.loads((folder / "run.json").read_text())
     record["identity"]["recipe"]["ladder"] |= changed
     (folder / "run.json").write_text(json.dumps(record))

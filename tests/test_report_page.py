@@ -172,7 +172,7 @@ def test_reported_rows_link_to_their_papers(run: Path) -> None:
 
 def test_the_page_says_how_we_stand_beside_the_paper(tmp_path: Path) -> None:
     results = Path(__file__).parent.parent / "docs" / "results"
-    folder = shutil.copytree(results / "fast-cpu", tmp_path / "fast")
+    folder = shutil.copytree(results / "fast-early-cpu", tmp_path / "fast")
     text, lines = page_of(folder).text(), paper_lines(table_of([folder]))
     assert lines
     assert all(line in text for line in lines)
