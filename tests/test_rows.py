@@ -108,7 +108,14 @@ def test_a_folder_or_an_endless_link_is_no_file_of_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("torn", ["", "lad", "ladder,20,1,ok,1.5", TEXT.splitlines()[1]])
 def test_a_line_that_a_kill_cut_short_ends_the_rows(tmp_path: Path, torn: str) -> None:
     (tmp_path / "rows.csv").write_text(TEXT + torn)
+    assert read_rows(tmp_path / "rows.csv", Result, appended=True) == [RESULT]
+
+
+def test_a_file_that_is_written_whole_has_no_torn_line(tmp_path: Path) -> None:
+    """The end of the last line may be missing, nothing else."""
+    (tmp_path / "rows.csv").write_text(TEXT.rstrip("\n"))
     assert read_rows(tmp_path / "rows.csv", Result) == [RESULT]
+    damage(tmp_path, TEXT + "ladder,20,1,ok,1.5")
 
 
 def test_a_column_with_a_default_is_written_if_some_row_has_a_value(tmp_path: Path) -> None:
