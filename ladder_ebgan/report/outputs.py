@@ -88,10 +88,11 @@ def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
     A folder joins the first group that it can share a recipe with; if it cannot, but has one of the same name, it
     is refused, as the rows of the two could not be told apart.
     """
+    trained = {folder.path: _settings_of_models(folder) for folder in folders}
     groups: list[list[RunFolder]] = []
     for folder in folders:
         for group in groups:
-            difference = _difference([*group, folder])
+            difference = _difference([*group, folder], trained)
             if difference is None:
                 group.append(folder)
                 break
@@ -106,7 +107,9 @@ def _groups(folders: Sequence[RunFolder]) -> list[list[RunFolder]]:
     return groups
 
 
-def _difference(folders: Sequence[RunFolder]) -> tuple[str, str] | None:
+def _difference(
+    folders: Sequence[RunFolder], trained_in: dict[Path, dict[str, dict[str, Any]]]
+) -> tuple[str, str] | None:
     """Return a model that keeps the last folder apart and where its settings differ; None where nothing does.
 
     No model may have been trained in two ways. And as models are compared within a recipe, that of one of the
@@ -114,7 +117,7 @@ def _difference(folders: Sequence[RunFolder]) -> tuple[str, str] | None:
     """
     trained: dict[str, dict[str, Any]] = {}
     for folder in folders:
-        for model, settings in _settings_of_models(folder).items():
+        for model, settings in trained_in[folder.path].items():
             if where := first_difference(trained.setdefault(model, settings), settings):
                 return model, where
     bases = {model: settings for model, settings in trained.items() if model in MODELS}  # GANs are not compared

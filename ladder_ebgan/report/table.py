@@ -89,7 +89,7 @@ class Reported:
     n_seeds: int
     mean: float
     plus_minus: float
-    plus_minus_is: str | None = None  # None where the paper does not say
+    plus_minus_is: str | None = None  # None where it is not known
 
 
 @dataclass(frozen=True)

@@ -250,13 +250,10 @@ def _sampler(space: Space | GANSpace, seed: int) -> optuna.samplers.BaseSampler:
 
 
 def _open(path: Path, space: Space | GANSpace) -> optuna.Study:
-    storage = _storage(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.create_study(
-            storage=storage,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=space.n_startup_trials),
-            study_name=NAME,
-            direction="maximize" if isinstance(space, GANSpace) else "minimize",
-            load_if_exists=True,
-        )
+    return optuna.create_study(
+        storage=_storage(path),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=space.n_startup_trials),
+        study_name=NAME,
+        direction="maximize" if isinstance(space, GANSpace) else "minimize",
+        load_if_exists=True,
+    )
