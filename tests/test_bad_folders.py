@@ -394,12 +394,22 @@ def lasting(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.parametrize(
+    ("pause", "written"),
+    [(-1.0, {"run.json", "checkpoints", "history.csv"}), (3600.0, {"predictions", "models", "results.csv"})],
+    ids=["a-checkpoint-at-each-step", "none"],
+)
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+    written: set[str],
 ) -> None:
     """One write of each start fails, the n-th of the n-th start, until a start gets through with fewer."""
     folder, fsync, named = tmp_path / "run", os.fsync, list[str]()
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", pause)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_WRITINGS", -1.0)  # however long the last one took
     while True:
         countdown = iter(range(len(named), -(10**6), -1))
 
@@ -418,7 +428,8 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
         assert outcome.stderr == f"ladder-ebgan: {folder}/{name}{told}"
         named.append(name.partition("/")[0])
         assert [path for path in tiny.content(folder) if path.endswith(".tmp")] == []
-    assert set(named) >= {"run.json", "history.csv", "checkpoints"}
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert set(named) >= written
     assert lasting(folder) == lasting(tiny.finished_run(tmp_path_factory))
 
 
