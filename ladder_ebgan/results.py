@@ -1,6 +1,7 @@
 """The rows of a run: a finished replica, a point of its learning curve, the energies of a step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ladder_ebgan.energy_bins import histogram_of
 
@@ -34,6 +35,8 @@ class Result:
     n_modes: int | None = None
     class_kl: float | None = None
 
+    GROWS: ClassVar[bool] = False  # its file is written whole
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -53,6 +56,8 @@ class CurvePoint:
     open_hinges_percent: float | None  # share of generated images with energy below the margin
     generated_diversity: float | None = None  # see diversity.py; the files of an early version do not have it
 
+    GROWS: ClassVar[bool] = True  # its file grows by lines
+
 
 @dataclass(frozen=True)
 class EnergyHistogram:
@@ -68,6 +73,8 @@ class EnergyHistogram:
     margin: float
     real: str
     generated: str
+
+    GROWS: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse what are no histograms: a ValueError."""

@@ -24,9 +24,7 @@ def rows_text(rows: Iterable[Row], row_type: type[Row], header: bool) -> str:
     names = [
         field.name
         for field in fields(row_type)
-        if row_type is not Result
-        or field.default is MISSING
-        or any(getattr(row, field.name) is not None for row in rows)
+        if row_type.GROWS or field.default is MISSING or any(getattr(row, field.name) is not None for row in rows)
     ]
     writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     if header:
@@ -41,13 +39,10 @@ def is_current(path: Path, row_type: type[Row]) -> bool:
     return content.endswith(b"\n") and content.startswith(rows_text([], row_type, header=True).encode())
 
 
-def read_rows(path: Path, row_type: type[Row], appended: bool = False) -> list[Row]:
-    """Read a CSV file of results or curve points, if it is there.
+def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
+    """Read a CSV file of results, curve points or energies, if it is there.
 
-    Args:
-        path: of the file.
-        row_type: of its rows.
-        appended: whether it grows by lines, the last of which a kill may have cut short: it is left out.
+    Where it grows by lines a kill may have cut the last one short: that is left out.
 
     Raises:
         UsageError: the file is not what this program writes.
@@ -57,7 +52,7 @@ def read_rows(path: Path, row_type: type[Row], appended: bool = False) -> list[R
     types, rows = get_type_hints(row_type), list[Row]()
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if appended and lines and not lines[-1].endswith("\n"):
+        if row_type.GROWS and lines and not lines[-1].endswith("\n"):
             lines.pop()
         for row in csv.DictReader(lines):
             rows.append(row_type(**{name: _parsed(name, text, types[name]) for name, text in row.items()}))

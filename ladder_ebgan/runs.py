@@ -127,11 +127,11 @@ class RunFolder:
 
     def history(self) -> list[CurvePoint]:
         """Return the learning curves."""
-        return read_rows(self.path / "history.csv", CurvePoint, appended=True)
+        return read_rows(self.path / "history.csv", CurvePoint)
 
     def energies(self) -> list[EnergyHistogram]:
         """Return the histograms of energies."""
-        return read_rows(self.path / "energies.csv", EnergyHistogram, appended=True)
+        return read_rows(self.path / "energies.csv", EnergyHistogram)
 
     def sort_rows(self) -> None:
         """Put results, learning curves and energies in the order of the groups, whichever of them was faster."""
@@ -287,7 +287,7 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
 
 
 def _sort_rows(path: Path, row_type: type[Row], order: dict[tuple[str, int, int], int]) -> None:
-    rows = read_rows(path, row_type, appended=row_type is not Result)
+    rows = read_rows(path, row_type)
     ordered = sorted(rows, key=lambda row: order.get((row.model, row.labels, row.seed), len(order)))
     if ordered != rows:
         _write_rows(path, ordered, row_type)
@@ -306,12 +306,12 @@ def _append_rows(path: Path, rows: list[Row], row_type: type[Row]) -> None:
 
 
 def _repair_rows(path: Path, row_type: type[Row]) -> None:
-    rows = read_rows(path, row_type, appended=True)
+    rows = read_rows(path, row_type)
     if path.exists() and not is_current(path, row_type):
         _write_rows(path, rows, row_type)
 
 
 def _cut_rows(path: Path, row_type: type[Curve], group: Group, step: int) -> None:
     if path.exists():
-        kept = [row for row in read_rows(path, row_type, appended=True) if row.step <= step or not group.has(row)]
+        kept = [row for row in read_rows(path, row_type) if row.step <= step or not group.has(row)]
         _write_rows(path, kept, row_type)

@@ -105,10 +105,12 @@ def test_a_folder_or_an_endless_link_is_no_file_of_rows(tmp_path: Path) -> None:
             read_rows(tmp_path / f"{name}.csv", Result)
 
 
-@pytest.mark.parametrize("torn", ["", "lad", "ladder,20,1,ok,1.5", TEXT.splitlines()[1]])
-def test_a_line_that_a_kill_cut_short_ends_the_rows(tmp_path: Path, torn: str) -> None:
-    (tmp_path / "rows.csv").write_text(TEXT + torn)
-    assert read_rows(tmp_path / "rows.csv", Result, appended=True) == [RESULT]
+@pytest.mark.parametrize("row", [POINT, HISTOGRAM])
+@pytest.mark.parametrize("length", [0, 3, -5, -1])
+def test_a_line_that_a_kill_cut_short_ends_the_rows(tmp_path: Path, row: Any, length: int) -> None:
+    torn = rows_text([row], type(row), header=False)[:length]
+    (tmp_path / "rows.csv").write_text(rows_text([row], type(row), header=True) + torn)
+    assert read_rows(tmp_path / "rows.csv", type(row)) == [row]
 
 
 def test_a_file_that_is_written_whole_has_no_torn_line(tmp_path: Path) -> None:
