@@ -161,6 +161,8 @@ def resolve_precision(name: str, device: torch.device) -> str:
     """Return the precision for `auto`, which is float32 until another one is shown to give the same errors."""
     if name == "tf32" and device.type != "cuda":
         raise UsageError("precision tf32 needs a CUDA GPU; on a CPU it is float32 or bfloat16")
+    if name not in {"auto", *PRODUCT_DTYPES}:
+        raise UsageError(f"there is no precision '{name}': it is auto, {', '.join(PRODUCT_DTYPES)}")
     return "float32" if name == "auto" else name
 
 

@@ -47,13 +47,21 @@ def predict(model: TrainedModel, pixels: NDArray[np.floating]) -> Predictions:
     if energies is not None:  # not a number is what infinities make of each other
         energies = energies.nan_to_num(nan=torch.inf, posinf=torch.inf)
     found = Predictions(probabilities.cpu().numpy(), None if energies is None else energies.cpu().numpy())
-    finite = np.isfinite(scaled).all(axis=1) & np.isfinite(found.of_models).all(axis=(0, 2))
+    refuse_far_rows(np.asarray(np.isfinite(scaled).all(axis=1) & np.isfinite(found.of_models).all(axis=(0, 2))))
+    return found
+
+
+def refuse_far_rows(finite: NDArray[np.bool_]) -> None:
+    """Refuse rows of which not all numbers are `finite` `[n]`.
+
+    Raises:
+        UsageError: naming the first one.
+    """
     if not finite.all():
         raise UsageError(
             f"row {finite.argmin()}, counted from 0, lies so far from those of the training that 32-bit numbers do "
             "not reach it: look for a mistake in it, or leave it out"
         )
-    return found
 
 
 def far_features(model: TrainedModel, features: NDArray[np.floating]) -> NDArray[np.bool_]:

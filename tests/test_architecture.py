@@ -203,10 +203,12 @@ ALLOWED: dict[str, set[str]] = {
     "estimators.inference": {"ladder", "models"},
     "estimators.fitting": {"engine", "evaluation", "ladder", "training"},
     "estimators.packing": {"model_files", "models", "recipe"},
-    "estimators.saving": {"folders", "machine", "model_files", "models", "recipe", "tensor_files"},
+    "estimators.saving": {
+        *{"estimators.settings", "folders", "machine", "model_files", "models", "recipe", "tensor_files"},
+    },
     "estimators.trained": {
         *{"estimators.inference", "estimators.labels", "estimators.packing", "estimators.rows"},
-        *{"estimators.saving", "evaluation", "models"},
+        *{"estimators.saving", "evaluation", "models", "prediction"},
     },
     "estimators.base": {
         *{"checkpoints", "data", "engine", "estimators.fitting", "estimators.labels", "estimators.progress"},

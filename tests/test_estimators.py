@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -235,6 +238,7 @@ def test_all_rows_labelled_and_fewer_rows_than_a_batch(iris: Iris) -> None:
         ({"recipe": "conv"}, "unknown recipe 'conv'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"precision": "tf32", "device": "cpu"}, "precision tf32 needs a CUDA GPU"),
+        ({"precision": "float16"}, "there is no precision 'float16': it is auto, float32, tf32, bfloat16"),
         ({"learning_rate": 1e30}, "the training diverged at step"),
         ({"early_stopping": True, "validation_fraction": 2}, "validation_fraction is 2: must lie between 0 and 1"),
         ({"early_stopping": True, "n_iter_no_change": 0}, "n_iter_no_change is 0, but must be 1 or more"),
@@ -248,7 +252,44 @@ def test_what_nothing_can_be_learned_from_is_refused(iris: Iris, change: dict[st
     with pytest.raises(ValueError, match=r".") as caught:
         estimator.fit(change.get("X", X), change.get("y", y))
     assert message in str(caught.value)
-    assert not hasattr(estimator, "model_")
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(iris: Iris) -> None:
+    X, _, y = iris
+    fitted = clone(LADDER).fit(X, y)
+    before = fitted.predict_proba(X)
+    with pytest.raises(ValueError, match=r"no labels"):
+        fitted.fit(X[:, :3], np.full(150, -1))
+    assert fitted.n_features_in_ == 4
+    assert_array_equal(fitted.predict_proba(X), before)
+
+
+def test_rows_out_of_reach(iris: Iris) -> None:
+    """Beyond 32-bit numbers an energy is infinite, and a row without probabilities is named."""
+    X, _, y = iris
+    fitted = clone(LADDER).fit(X, y)
+    far = X[:3].copy()
+    far[1] = 1e25
+    assert_allclose(fitted.predict_proba(far).sum(axis=1), 1, rtol=1e-15)
+    assert np.isneginf(fitted.score_samples(far)).tolist() == [False, True, False]
+    far[1] = fitted.model_.scaling.undo(np.full(4, 3e38))
+    with pytest.raises(ValueError, match=r"^row 1, counted from 0, lies so far from those of the training"):
+        fitted.predict(far)
+
+
+def test_what_is_measured_by_scikit_learn(iris: Iris) -> None:
+    X, truth, y = iris
+    fitted = clone(LADDER).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # probabilities that do not add up to 1
+        assert log_loss(truth, fitted.predict_proba(X)) < 1
+    weights = np.where(fitted.predict(X) == truth, 3, 1)
+    right = fitted.score(X, truth)
+    assert fitted.score(X, truth, sample_weight=weights) == pytest.approx(3 * right / (3 * right + 1 - right))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fitted.score(X, truth, sample_weight=np.ones(151))
 
 
 def test_sparse_matrices_are_refused(iris: Iris) -> None:

@@ -20,6 +20,8 @@ NA, NAN = pd.NA, float("nan")
         ([2.0, -1.0, NAN, 7.0], [2, 7], [0, -1, -1, 1]),
         ([True, False, False], [False, True], [1, 0, 0]),
         (["b", "", "a"], ["a", "b"], [1, -1, 0]),
+        (["b", -1, "a", None, NAN, -1.0], ["a", "b"], [1, -1, 0, -1, -1, -1]),
+        (("b", "nan", "a"), ["a", "b", "nan"], [1, 2, 0]),  # a list says what is text
         (np.array(["b", None, "a", -1, NAN, NA, ""], dtype=object), ["a", "b"], [1, -1, 0, -1, -1, -1, -1]),
         (np.array([4, None, 9, -1, NA], dtype=object), [4, 9], [0, -1, 1, -1, -1]),
         (pd.Series([4, None, 9], dtype="Int64"), [4, 9], [0, -1, 1]),
@@ -73,6 +75,8 @@ def test_numbers_and_text_are_read_alike(y: list[int], kind: str) -> None:
     [
         (["a", "-1", "b"], "y has the text '-1', which may be a class or a mark"),
         (np.array(["a", -1, "b"]), "y has the text '-1'"),  # which NumPy has made of it
+        (np.array(["a", -1.0, "b"]), "y has the text '-1.0'"),
+        (np.array(["a", NAN, "b"]), "y has the text 'nan', which may be a class or a mark"),
         ([-1, -1], "y has no labels: all 2 rows are marked as unlabelled; label a few rows of each class"),
         (["", None], "y has no labels"),
         ([1, 1], "all labels in y are of one class, 1; label rows of two classes or more"),

@@ -24,6 +24,7 @@ from ladder_ebgan import EBGANLadderClassifier, LadderClassifier, __version__
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.estimators.packing import pack, unpack
+from ladder_ebgan.estimators.saving import load_model
 from ladder_ebgan.recipe import Recipe, load_recipe
 
 TINY: dict[str, Any] = {"n_steps": 12, "learning_rate": 0.1, "batch_size": 20, "n_replicas": 2}
@@ -118,6 +119,7 @@ def test_names_of_features_and_other_parameters_are_kept(tmp_path: Path) -> None
         standardize=True,
         early_stopping=True,
         n_iter_no_change=np.int64(2),
+        hidden_layer_sizes=[np.int64(6), 5, 4, 4, 4],
         random_state=np.random.RandomState(3),
         **TINY,
     )
@@ -128,6 +130,7 @@ def test_names_of_features_and_other_parameters_are_kept(tmp_path: Path) -> None
     assert loaded.recipe == recipe
     assert isinstance(loaded.recipe, Recipe)
     assert (loaded.n_iter_no_change, loaded.random_state) == (2, None)
+    assert loaded.hidden_layer_sizes == (6, 5, 4, 4, 4)
     assert loaded.classes_.tolist() == [False, True]
     assert_same(estimator, loaded, frame)
     (tmp_path / "mine.toml").write_text("")
@@ -199,7 +202,10 @@ def test_a_model_without_the_decoders_statistics_stays_one(tmp_path: Path) -> No
 )
 def test_the_control_is_a_ladder_too(models: Any, expected: Any, tmp_path: Path) -> None:
     run = trained.run_folder(tmp_path, *((model, 9, 0) for model in models))
-    assert LadderClassifier.load(run).model_.name == (expected if isinstance(expected, str) else expected[0])
+    loaded = LadderClassifier.load(run)
+    assert loaded.model_.name == (expected if isinstance(expected, str) else expected[0])
+    again = clone(loaded).set_params(n_steps=2, hidden_layer_sizes=[4, 4]).fit(X / 20, NUMBERS)
+    assert again.recipe_.ladder.learning_rate == loaded.recipe_.settings(loaded.model_.name).learning_rate
 
 
 def test_another_estimator_is_named(tmp_path: Path) -> None:
@@ -207,8 +213,10 @@ def test_another_estimator_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^'.*' has a model ladder: load it with LadderClassifier$"):
         EBGANLadderClassifier.load(tmp_path / "m.safetensors")
     trained.run_folder(tmp_path, ("ladder", 9, 0), ("ladder", 12, 0))
-    with pytest.raises(UsageError, match="--labels"):
+    with pytest.raises(UsageError, match=r"choose with labels$"):
         LadderClassifier.load(tmp_path)
+    with pytest.raises(UsageError, match=r"^'.*' has a model ladder, which no estimator loads$"):
+        load_model(tmp_path / "m.safetensors", {}, "LadderClassifier", None, "all", "cpu")
     assert LadderClassifier.load(tmp_path, labels=12).model_.labels == 12
     with pytest.raises(UsageError, match="there is no model file or run folder"):
         LadderClassifier.load(tmp_path / "none")
@@ -254,5 +262,6 @@ def test_files_of_one_table_are_an_ensemble(tmp_path: Path) -> None:
         estimator.save(tmp_path / f"{estimator.seeds_[0]}.safetensors")
     together = LadderClassifier.load(tmp_path)
     assert together.seeds_ == (2, 3)
+    assert (together.n_replicas, together.best_steps_, together.history_) == (2, 2 * alone[0].best_steps_, [])
     of_each = np.stack([estimator.predict_proba(X) for estimator in alone])
     assert_allclose(together.predict_proba_replicas(X), of_each, rtol=1e-4, atol=1e-6)

@@ -105,6 +105,16 @@ def test_the_schedules_of_a_recipe_keep_their_shares() -> None:
     assert settings.margin.values == [8, 0]
     one_step = adversarial("table2", standardized=False, n_steps=1)
     assert (one_step.adversarial_steps, one_step.decay_start_step, one_step.margin.steps) == (0, 0, [0])
+    ramp = load_recipe("table2", ["ladder.pseudo_label_weight={steps = [0, 60000], values = [0, 2]}"])
+    weight = made(ramp, n_steps=90).ladder.pseudo_label_weight  # type: ignore[union-attr]
+    assert weight is not None
+    assert (weight.steps, weight.values) == ([0, 45], [0, 2])
+
+
+@pytest.mark.parametrize(("n_steps", "every"), [(1, 1), (90, 1), (12_000, 200), (120_000, 2_000), (240_000, 2_000)])
+def test_curves_have_as_many_points_in_fewer_steps(n_steps: int, every: int) -> None:
+    """A point every 2,000 of the 120,000 steps of table2."""
+    assert made("table2", n_steps=n_steps).training.curve_every_steps == every
 
 
 def test_other_layers_need_other_weights_only_if_there_are_any() -> None:

@@ -50,8 +50,18 @@ class LadderEstimator(TrainedEstimator):
         """Train on rows `X` `[n_rows, features]`, of which `y` `[n_rows]` labels some.
 
         Raises:
-            ValueError: rows, labels or parameters that nothing can be learned from, or a training that diverged.
+            ValueError: rows, labels or parameters that nothing can be learned from, or a training that diverged;
+                the estimator then is as it was before.
         """
+        before = dict(vars(self))
+        try:
+            self._fit(X, y)
+        except BaseException:  # an interrupt too
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
         table = read_features(self, X, y, reset=True)
         labels = read_labels(y)
         check_consistent_length(table, labels.of_row)
@@ -78,7 +88,6 @@ class LadderEstimator(TrainedEstimator):
             model = self._finished(fit, fit.run(), scaling)
         self.classes_, self.n_iter_, self.best_steps_ = labels.classes, fit.state.step, fit.best_steps
         self.history_, self.seeds_, self.recipe_, self.model_ = fit.history, seeds, recipe, model
-        return self
 
     def _recipe_for(self, sizes: Sizes, standardized: bool) -> Recipe:
         wishes = {name: value for name, value in self.get_params(deep=False).items() if name not in COMMON}

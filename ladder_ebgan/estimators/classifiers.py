@@ -43,7 +43,8 @@ class LadderClassifier(LadderEstimator):
             probabilities are averaged.
         early_stopping: whether labelled rows are held out to stop by. Each replica keeps its best parameters.
         validation_fraction: of the labelled rows to hold out, at least one of each class.
-        n_iter_no_change: looks, one every hundred steps, in which no replica becomes better, before it stops.
+        n_iter_no_change: looks, one at each point of `history_`, in which no replica becomes better, before it
+            stops.
         random_state: the seed of the first replica, from which those of the others follow.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: of matrix products: `auto`, `float32`, `bfloat16`, or on a GPU `tf32`.
@@ -54,7 +55,8 @@ class LadderClassifier(LadderEstimator):
         n_features_in_, feature_names_in_: number of features, and their names if `X` was a frame.
         n_iter_: steps done.
         best_steps_: the step that each replica's parameters are of.
-        history_: costs of the replicas every hundred steps, each point by name.
+        history_: costs of the replicas by name, at the points of the learning curves: every hundred steps or as
+            often as the recipe says, with a smaller `n_steps` nearer together by as much.
         seeds_: of the replicas.
         recipe_: all settings.
         model_: the trained networks.

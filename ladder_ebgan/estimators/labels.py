@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 UNLABELED = -1  # scikit-learn's mark
+MARKS_AS_TEXT = frozenset({"-1", "-1.0", "nan"})  # what NumPy makes of marks in an array of text
 
 
 class Labels(NamedTuple):
@@ -44,10 +45,10 @@ def labeled_rows(y: Any) -> tuple[NDArray[np.intp], NDArray[Any], int]:
     empty one.
 
     Raises:
-        ValueError: no row has a label, or it cannot be told which: the text "-1" may be either a class or what
-            NumPy makes of ["a", -1].
+        ValueError: no row has a label, or it cannot be told which: the text "-1" in an array may be either a class
+            or what NumPy makes of ["a", -1], and "nan" of ["a", NaN].
     """
-    values = np.asarray(column_or_1d(_objects_if_nullable(y), warn=True))
+    values = np.asarray(column_or_1d(_objects_if_needed(y), warn=True))
     if values.dtype.kind not in "biufOUT":
         raise ValueError(f"y is of type {values.dtype}; labels are whole numbers or text")
     rows = np.flatnonzero(~_unlabeled(values))
@@ -59,8 +60,10 @@ def labeled_rows(y: Any) -> tuple[NDArray[np.intp], NDArray[Any], int]:
     return rows, _same_kind(known) if known.dtype == object else known, len(values)
 
 
-def _objects_if_nullable(y: Any) -> Any:
-    """Return pandas' nullable whole numbers and booleans as objects: scikit-learn would make floats of them."""
+def _objects_if_needed(y: Any) -> Any:
+    """Return as objects what NumPy would make something else of: lists with text, pandas' nullable numbers."""
+    if isinstance(y, list | tuple) and any(isinstance(item, str) for item in y):
+        return np.array(y, dtype=object)
     dtype = getattr(y, "dtype", None)
     nullable = not isinstance(dtype, np.dtype) and getattr(dtype, "kind", None) in {"i", "u", "b"}
     return y.to_numpy(dtype=object) if nullable else y
@@ -76,9 +79,11 @@ def _unlabeled(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind not in "OUT":
         return np.zeros(len(values), dtype=bool)
     items = values.tolist()
-    if any(isinstance(item, str) and item == str(UNLABELED) for item in items):
+    doubtful = {str(UNLABELED)} if values.dtype == object else MARKS_AS_TEXT
+    found = doubtful.intersection(item for item in items if isinstance(item, str))
+    if found:
         raise ValueError(
-            f"y has the text '{UNLABELED}', which may be a class or a mark: among labels of text, mark unlabelled "
+            f"y has the text '{min(found)}', which may be a class or a mark: among labels of text, mark unlabelled "
             f"rows with an empty text, None, or the number {UNLABELED} in an array of dtype object"
         )
     return np.array([_is_mark(item) for item in items], dtype=bool)

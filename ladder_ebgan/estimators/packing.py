@@ -35,5 +35,5 @@ def unpack(packed: Packed) -> TrainedModel:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         device = torch.device("cpu")
     metadata = Metadata.model_validate({**packed.metadata, "seeds": list(packed.seeds)})
-    tensors = {name: torch.from_numpy(array) for name, array in packed.arrays.items()}
+    tensors = {name: torch.tensor(array) for name, array in packed.arrays.items()}
     return assemble(metadata, Recipe.model_validate(packed.recipe), tensors, device)

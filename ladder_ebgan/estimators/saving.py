@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.estimators.settings import plain
 from ladder_ebgan.folders import write_atomically
 from ladder_ebgan.machine import resolve_device
 from ladder_ebgan.model_files import MODEL_FORMAT, ModelFile, choose, find_models
@@ -63,30 +63,47 @@ def load_model(
     fit = [file for file in files if models.get(file.metadata.model) == wanted]
     if not fit:
         other = files[0].metadata.model
-        raise UsageError(f"'{path}' has a model {other}: load it with {models.get(other, 'another estimator')}")
+        which = f": load it with {models[other]}" if other in models else ", which no estimator loads"
+        raise UsageError(f"'{path}' has a model {other}{which}")
     several = len({file.metadata.model for file in fit}) > 1
-    chosen = choose(fit, path, fit[0].metadata.model if several else None, labels, seeds)
+    try:
+        chosen = choose(fit, path, fit[0].metadata.model if several else None, labels, seeds)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--labels", "labels")) from error
     model = load(chosen, resolve_device(device))
-    return model, _fitted(chosen[0], model)
+    if any(file.metadata.estimator is None for file in chosen):
+        return model, _fitted_by_run(chosen[0], model)
+    first, *others = map(_fitted, chosen)
+    if not others:
+        return model, first
+    best_steps = [step for fitted in (first, *others) for step in fitted.best_steps]
+    parameters = first.parameters | {"n_replicas": len(model.seeds)}
+    return model, first.model_copy(update={"parameters": parameters, "best_steps": best_steps, "history": []})
 
 
-def _fitted(file: ModelFile, model: TrainedModel) -> Fitted:
-    if file.metadata.estimator is not None:
-        try:
-            return Fitted.model_validate(file.metadata.estimator)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            message = f"the metadata of '{file.path}' is wrong: estimator.{where}: {problem['msg'].lower()}"
-            raise UsageError(message) from error
-    n_steps = model.recipe.settings(model.name).n_steps
-    parameters = {"recipe": model.recipe.model_dump(by_alias=True), "standardize": file.metadata.scaled}
+def _fitted(file: ModelFile) -> Fitted:
+    """Return what the estimator of a file knows."""
+    try:
+        return Fitted.model_validate(file.metadata.estimator)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        message = f"the metadata of '{file.path}' is wrong: estimator.{where}: {problem['msg'].lower()}"
+        raise UsageError(message) from error
+
+
+def _fitted_by_run(file: ModelFile, model: TrainedModel) -> Fitted:
+    """Return what an estimator would know that had trained a run's model."""
+    settings, recipe = model.recipe.settings(model.name), model.recipe.model_dump(by_alias=True)
+    if model.name == "ladder-matched":  # to an estimator it is a ladder
+        recipe["ladder"] = settings.model_dump(by_alias=True)
+    parameters = {"recipe": recipe, "standardize": file.metadata.scaled}
     return Fitted(
         parameters=parameters | {"n_replicas": len(model.seeds), "random_state": model.seeds[0]},
         classes_dtype="object" if any(isinstance(each, str) for each in model.classes) else "int64",
         feature_names=list(file.metadata.columns) or None,
-        n_iter=n_steps,
-        best_steps=[n_steps] * len(model.seeds),
+        n_iter=settings.n_steps,
+        best_steps=[settings.n_steps] * len(model.seeds),
         history=[],
     )
 
@@ -104,11 +121,8 @@ def stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _stored(value: Any) -> Any:
     if isinstance(value, Recipe):
         return value.model_dump(by_alias=True)
-    if isinstance(value, np.random.RandomState):
-        return None
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    return str(value) if isinstance(value, Path) else value
+    known = plain(str(value) if isinstance(value, Path) else value)
+    return known if isinstance(known, bool | int | float | str | list) else None
 
 
 def parameters_of(fitted: Fitted, known: set[str]) -> dict[str, Any]:

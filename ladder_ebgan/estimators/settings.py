@@ -46,13 +46,13 @@ def make_recipe(
         tables = given.identity()
     else:
         tables = load_recipe(str(given)).identity()
-    plain = {name: _plain(value) for name, value in wishes.items() if value is not None}
+    granted = {name: plain(value) for name, value in wishes.items() if value is not None}
     if isinstance(tables.get(model), dict):  # if not, `settings` below says so
         tables = {name: tables[name] for name in ("network", "training", model)}
-        _grant(tables, tables[model], plain)
+        _grant(tables, tables[model], granted)
         if standardized and "generator" in tables[model]:
             tables[model]["generator"]["output"] = "linear"
-    tables |= {"labels": [sizes.n_labeled], "n_seeds": _plain(n_replicas)}
+    tables |= {"labels": [sizes.n_labeled], "n_seeds": plain(n_replicas)}
     try:
         recipe = parse_recipe(tables, source="the settings of the estimator")
     except UsageError as error:
@@ -78,24 +78,29 @@ def _grant(tables: dict[str, Any], settings: dict[str, Any], wishes: Mapping[str
         section, key = places[name]
         section[key] = wishes[name]
     if "n_steps" in wishes:
-        _rescale(settings, wishes["n_steps"])
+        _rescale(tables["training"], settings, wishes["n_steps"])
     if "margin" in wishes:
         _set_margin(settings, wishes["margin"])
     _fit_weights(network, settings, wishes)
 
 
-def _rescale(settings: dict[str, Any], n_steps: Any) -> None:
-    """Train for another number of steps: what the schedules do, they do at the same share of it."""
+def _rescale(training: dict[str, Any], settings: dict[str, Any], n_steps: Any) -> None:
+    """Train for another number of steps: what the schedules do, they do at the same share of it.
+
+    Curves of a shorter training have as many points as before, those of a longer one have them as often.
+    """
     if isinstance(n_steps, int) and n_steps > 0:
         before: int = settings["n_steps"]
 
         def moved(step: int) -> int:
             return step * n_steps // before
 
-        settings["decay_start_step"] = moved(settings["decay_start_step"])
-        if "margin" in settings:
-            settings["adversarial_steps"] = moved(settings["adversarial_steps"])
-            curve = settings["margin"]
+        every = training["curve_every_steps"]
+        training["curve_every_steps"] = min(every, max(1, moved(every)))
+        for key in ("decay_start_step", "adversarial_steps"):
+            if key in settings:
+                settings[key] = moved(settings[key])
+        for curve in filter(None, (settings.get("margin"), settings.get("pseudo_label_weight"))):
             points = dict(zip(map(moved, curve["steps"]), curve["values"], strict=True))  # the last of each step
             curve["steps"], curve["values"] = list(points), list(points.values())
     settings["n_steps"] = n_steps
@@ -121,8 +126,8 @@ def _fit_weights(network: dict[str, Any], settings: dict[str, Any], wishes: Mapp
     settings["denoising_weights"] = weights
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as JSON has it: grids of parameters are often NumPy's."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+    return [plain(each) for each in value] if isinstance(value, tuple | list) else value

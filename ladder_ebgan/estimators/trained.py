@@ -18,6 +18,7 @@ from ladder_ebgan.estimators.rows import as_float32, read_features
 from ladder_ebgan.estimators.saving import Fitted, load_model, parameters_of, save_model, stored_parameters
 from ladder_ebgan.evaluation import class_probabilities, clean_energies, clean_reconstructions, top_features
 from ladder_ebgan.models import TrainedModel
+from ladder_ebgan.prediction import refuse_far_rows
 
 ESTIMATORS = {  # by the model that they are
     "ladder": "LadderClassifier",
@@ -37,12 +38,19 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probabilities of the classes `[n_rows, n_classes]`: the mean over the replicas."""
-        return np.asarray(self.predict_proba_replicas(X).mean(axis=0, dtype=np.float64))
+        """Return the probabilities of the classes `[n_rows, n_classes]`: the mean over the replicas.
+
+        Raises:
+            ValueError: a row so far from those of the fit that 32-bit numbers do not reach it.
+        """
+        mean = self.predict_proba_replicas(X).mean(axis=0, dtype=np.float64)
+        return np.asarray(mean / mean.sum(axis=1, keepdims=True))  # they add up to 1 in 32 bits only
 
     def predict_proba_replicas(self, X: Any) -> NDArray[np.float32]:
         """Return the probabilities of the classes by each replica `[replicas, n_rows, n_classes]`."""
-        return said_of_rows(self._trained(), class_probabilities, self._scaled(X))
+        of_replicas = said_of_rows(self._trained(), class_probabilities, self._scaled(X))
+        refuse_far_rows(np.asarray(np.isfinite(of_replicas).all(axis=(0, 2))))
+        return of_replicas
 
     def disagreement(self, X: Any) -> NDArray[np.float64]:
         """Return which share of the replicas gives a row another class than all together do `[n_rows]`."""
@@ -54,7 +62,7 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         """Return the accuracy on the rows that have a label."""
         rows, known, n_rows = labeled_rows(y)
         predicted = self.predict(X)
-        check_consistent_length(predicted, np.empty(n_rows))
+        check_consistent_length(predicted, np.empty(n_rows), sample_weight)
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         return float(accuracy_score(known, predicted[rows], sample_weight=weights))
 
@@ -67,9 +75,11 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         """Return minus the energy of each row `[n_rows]`: the lower, the farther it lies from the data.
 
         The energy is the squared error with which a row without noise is reconstructed, summed over its features
-        (in standard deviations, if they are standardised); the mean over the replicas.
+        (in standard deviations, if they are standardised); the mean over the replicas. Infinite where 32 bits do
+        not hold it.
         """
         energies = said_of_rows(self._with_energy(), clean_energies, self._scaled(X))
+        energies = np.nan_to_num(energies, nan=np.inf, posinf=np.inf)  # infinities make NaN of each other
         return np.asarray(-energies.mean(axis=0, dtype=np.float64))
 
     def reconstruct(self, X: Any) -> NDArray[np.float64]:
