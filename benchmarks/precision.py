@@ -1,6 +1,6 @@
 """Whether another precision has the error rates of float32: two finished runs that differ in precision only.
 
-python benchmarks/precision.py RUN_FLOAT32 RUN_OTHER [--margin 0.1] [--json]
+python benchmarks/precision.py RUN_FLOAT32 RUN_OTHER [--model NAME] [--margin 0.1] [--json]
 
 Each model with each number of labels is tested for equivalence, paired over seeds, by two one-sided t tests at
 level 0.05 (`ladder_ebgan.statistics.compare_equivalence`). A precision is equivalent where every row says yes;
@@ -52,17 +52,21 @@ class Comparison:
         return all(row.paired.equivalent for row in self.rows)
 
 
-def compare(first: Path, second: Path, margin: float) -> Comparison:
-    """Return the comparison of two run folders; UsageError where more than their precision differs."""
+def compare(first: Path, second: Path, margin: float, models: Sequence[str] = ()) -> Comparison:
+    """Return the comparison of two run folders, of some models or all.
+
+    Raises:
+        UsageError: more than their precision differs, or one has models that the other has not.
+    """
     folders = RunFolder(first, read_record(first)), RunFolder(second, read_record(second))
     _refuse_other_differences(*folders)
-    before, after = _results(folders[0]), _results(folders[1])
-    _refuse_missing_cells(*folders)
+    before, after = (_results(folder, models) for folder in folders)
+    _refuse_missing_cells(folders, before, after)
     machines = _machine(before), _machine(after)
     precisions = _precision(folders[0]), _precision(folders[1])
     notes = _circumstances(folders, machines)
-    models = model_order(model for model, _, _ in before)
-    cells = sorted({key[:2] for key in before}, key=lambda cell: (models.index(cell[0]), cell[1]))
+    order = model_order(model for model, _, _ in before)
+    cells = sorted({key[:2] for key in before}, key=lambda cell: (order.index(cell[0]), cell[1]))
     rows = [_row(before, after, model, labels, margin) for model, labels in cells]
     notes += [remark for row in rows for remark in _remarks(before, after, precisions, row)]
     name = folders[0].record["identity"]["data"]["name"]
@@ -86,14 +90,15 @@ def _refuse_other_differences(first: RunFolder, second: RunFolder) -> None:
         raise UsageError(f"{second.path} is a run in float32 too: name one of another precision second")
 
 
-def _refuse_missing_cells(first: RunFolder, second: RunFolder) -> None:
-    for folder, other in ((first, second), (second, first)):
-        missing = {key[:2] for key in _results(other)} - {key[:2] for key in _results(folder)}
+def _refuse_missing_cells(folders: tuple[RunFolder, RunFolder], before: Results, after: Results) -> None:
+    first, second = (folder.path for folder in folders)
+    for path, results, other_path, others in ((first, before, second, after), (second, after, first, before)):
+        missing = {key[:2] for key in others} - {key[:2] for key in results}
         if missing:
             model, labels = min(missing)
             raise UsageError(
-                f"{folder.path} has no result of {model} with {labels} labels, {other.path} has: "
-                "both need the same models and numbers of labels"
+                f"{path} has no result of {model} with {labels} labels, {other_path} has: both need the same "
+                "models and numbers of labels; --model names those to compare"
             )
 
 
@@ -101,10 +106,11 @@ def _precision(folder: RunFolder) -> str:
     return str(folder.record["identity"]["precision"])
 
 
-def _results(folder: RunFolder) -> Results:
-    results = folder.results()
+def _results(folder: RunFolder, models: Sequence[str]) -> Results:
+    results = [result for result in folder.results() if not models or result.model in models]
     if not results:
-        raise UsageError(f"{folder.path} has no finished replica: let the run finish first")
+        of = f" of {', '.join(models)}" if models else ""
+        raise UsageError(f"{folder.path} has no finished replica{of}: let the run finish first")
     return {(result.model, result.labels, result.seed): result for result in results}
 
 
@@ -253,13 +259,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="precision.py", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run_float32", type=Path, help="folder of the run in float32")
     parser.add_argument("run_other", type=Path, help="folder of the run in another precision")
+    parser.add_argument(
+        "--model", action="append", default=[], help="compare this one alone; repeatable (default: all)"
+    )
     parser.add_argument("--margin", type=float, default=0.1, help="percentage points (default: 0.1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     options = parser.parse_args(arguments)
     try:
         if not 0 < options.margin < float("inf"):
             raise UsageError(f"--margin {options.margin:g}: must be a number of percentage points above 0")
-        comparison = compare(options.run_float32, options.run_other, options.margin)
+        comparison = compare(options.run_float32, options.run_other, options.margin, options.model)
     except UsageError as error:
         parser.exit(2, f"precision.py: {error}\n")
     print(as_json(comparison) if options.json else markdown(comparison), end="")

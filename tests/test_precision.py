@@ -206,6 +206,17 @@ def test_refuses_runs_that_differ_in_more_than_precision(
     assert expected in refusal(capsys, run(tmp_path / "a"), run(tmp_path / "b", kind, **changed))
 
 
+def test_one_model_of_a_run_that_has_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ERRORS | {("ladder-matched", 20): [1.0]}
+    first, second = run(tmp_path / "a", errors=more), run(tmp_path / "b", "bfloat16")
+    assert "--model names those to compare" in refusal(capsys, first, second)
+    text = printed(capsys, first, second, "--model", "ladder")
+    assert "| ladder | 20 | 3 |" in text
+    assert "matched" not in text
+    no_such = refusal(capsys, first, second, "--model", "ladder-matched")
+    assert "b has no finished replica of ladder-matched: let the run finish first" in no_such
+
+
 def test_refuses_runs_in_the_wrong_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = run(tmp_path / "a", "bfloat16"), run(tmp_path / "b")
     assert "a is a run in bfloat16: name the run in float32 first" in refusal(capsys, first, second)

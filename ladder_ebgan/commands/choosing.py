@@ -39,7 +39,7 @@ def generator_options(function: Command) -> Command:
 def model_options(seed_option: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Add the argument MODEL, --model and --labels, the option that chooses the seed, and --device."""
     path = click.argument("path", metavar="MODEL", type=AnyPath())
-    help_of_model = "Which model: ladder, ladder-matched, ebgan-ladder, or a variant."
+    help_of_model = "Which model, such as ladder, ebgan-ladder, ebgan, gan, or a variant."
     model = click.option("--model", metavar="NAME", help=help_of_model)
     labels = click.option("--labels", type=click.IntRange(min=1), metavar="N", help="Which number of labels.")
     device = click.option(

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     help="ladder, ladder-matched, ebgan-ladder; gan, ebgan of a recipe without labels; or a variant in the recipe. "
-    "Repeatable.  [default: ladder and ebgan-ladder, of a table ladder; or all variants, with what they are of]",
+    "Repeatable.  [default: ladder and ebgan-ladder, of a table ladder, of GANs all; or all variants, with what "
+    "they are of]",
 )
 @recipe_options("RUN", default=None)
 @data_option("a folder of IDX files, an .npz file, or a table: a CSV or Parquet file")
