@@ -85,37 +85,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else ""
+
+    def fail(message: str, exit_code: int) -> None:
+        again = "the same command"
+        _fail(message.replace(again, f"{again} without --fresh") if "--fresh" in words else message, exit_code)
+
     try:
         Path.cwd()  # libraries that torch loads later end the process where there is none
     except FileNotFoundError:
-        _fail("the current folder is not there any more: change to another one", 2)
+        fail("the current folder is not there any more: change to another one", 2)
     try:
         cli.main(args=words, obj=words, prog_name="ladder-ebgan", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
+        fail(error.format_message(), error.exit_code)
     except UsageError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except MachineError as error:
-        _fail(str(error), FAILED)
+        fail(str(error), FAILED)
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error.__cause__ or error  # click makes the one of the other
         what_is_kept = str(interrupt)
         message = "interrupted" + (f"; {what_is_kept}" if what_is_kept else "")
-        _fail(message, getattr(interrupt, "exit_code", 130))  # a second SIGTERM has its own
+        fail(message, getattr(interrupt, "exit_code", 130))  # a second SIGTERM has its own
     except MemoryError:
-        _fail(_out_of_memory(command), FAILED)
+        fail(_out_of_memory(command), FAILED)
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         then = "the same command goes on" if command in GO_ON else "give the same command again"
         what_to_do = f"; make room, and {then}" if full else ""
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{what_to_do}", FAILED)
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}{what_to_do}", FAILED)
     except RuntimeError as error:  # torch has a type for a full GPU, none for a full main memory
         if not any(phrase in str(error) for phrase in NO_MEMORY):
             raise
-        _fail(_out_of_memory(command), FAILED)
+        fail(_out_of_memory(command), FAILED)
 
 
 def _out_of_memory(command: str) -> str:

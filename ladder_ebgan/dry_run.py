@@ -8,7 +8,7 @@ from ladder_ebgan.disk import ReplicaBytes, replica_bytes
 from ladder_ebgan.experiment import Experiment
 from ladder_ebgan.group import GroupStarted
 from ladder_ebgan.planning import finished_replicas
-from ladder_ebgan.runs import Replica
+from ladder_ebgan.runs import Replica, trained_bytes
 from ladder_ebgan.system import free_bytes
 
 FolderState = Literal["new", "goes on", "started anew"]
@@ -37,6 +37,7 @@ class DryRun:
     groups: list[GroupStarted]  # in the order in which they begin, each with the step that it goes on from
     seconds: float  # that training takes, going by a few timed steps
     finished_bytes: int  # of the folder when all is done
+    kept_bytes: int  # of these, what is there already
     checkpoint_bytes: int  # more than that, at most, while it trains
     free_bytes: int | None
 
@@ -55,14 +56,16 @@ def plan_run(experiment: Experiment) -> DryRun:
         GroupStarted(group, experiment.steps_done(group), recipe.settings(group.model).n_steps)
         for group in experiment.groups
     ]
-    finished_bytes, checkpoint_bytes = _disk(experiment, kept)
+    new_bytes, checkpoint_bytes = _disk(experiment)
+    kept_bytes = 0 if experiment.request.fresh else trained_bytes(folder.path)
     return DryRun(
         experiment=experiment,
         folder_state=_folder_state(experiment),
         models=[_model_plan(experiment, model, kept, groups) for model in experiment.request.models],
         groups=groups,
         seconds=experiment.estimated_seconds(),
-        finished_bytes=finished_bytes,
+        finished_bytes=kept_bytes + new_bytes,
+        kept_bytes=kept_bytes,
         checkpoint_bytes=checkpoint_bytes,
         free_bytes=free_bytes(folder.path),
     )
@@ -91,8 +94,8 @@ def _model_plan(
     )
 
 
-def _disk(experiment: Experiment, kept: set[tuple[str, Replica]]) -> tuple[int, int]:
-    """Return the bytes of the finished folder, and of the checkpoints of the groups that train at the same time."""
+def _disk(experiment: Experiment) -> tuple[int, int]:
+    """Return the bytes that training leaves, and those of the checkpoints of groups that train at the same time."""
 
     def total(replicas: set[tuple[str, Replica]], part: Callable[[ReplicaBytes], int]) -> int:
         recipe, dataset = experiment.request.recipe, experiment.dataset
@@ -102,4 +105,4 @@ def _disk(experiment: Experiment, kept: set[tuple[str, Replica]]) -> tuple[int, 
     checkpoints = sorted(total(group, lambda replica: replica.checkpoint) for group in groups)
     largest = checkpoints[-experiment.resolved.n_processes :]
     being_written = max(largest, default=0)  # beside the one that it replaces
-    return total(kept.union(*groups), lambda replica: replica.finished), sum(largest) + being_written
+    return sum(total(group, lambda replica: replica.finished) for group in groups), sum(largest) + being_written

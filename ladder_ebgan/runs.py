@@ -38,8 +38,9 @@ from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.rows import Row, is_current, read_rows, rows_text
 from ladder_ebgan.system import nearest
 
+TRAINED_FILES = ["results.csv", "history.csv", "energies.csv", "predictions", "models"]
 RUN_FILES = [  # all but run.json
-    *["results.csv", "history.csv", "energies.csv", "predictions", "models", "checkpoints", "figures"],
+    *[*TRAINED_FILES, "checkpoints", "figures"],
     *["table.json", "table.md", "table.csv", "table.tex", "report.html"],
 ]
 RECORD = "run.json"
@@ -202,9 +203,10 @@ def open_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Ite
         UsageError: the folder is a file, another run's, not a run's, in use, or cannot be written.
     """
     with locked_folder(path, RECORD, FOLDERS):
-        if fresh:
-            _clear(path)
-        folder = RunFolder(path, _record(path, description))
+        folder = RunFolder(path, _new_record(description) if fresh else _record(path, description))
+        if fresh and os.path.lexists(path / RECORD):  # a kill at any time leaves a record, else it were no run's
+            remove_files(path, RUN_FILES)
+            folder.save_record()
         folder.repair_history()
         yield folder
 
@@ -226,6 +228,12 @@ def view_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Run
         if place == path:
             refuse_strangers(path, RECORD, FOLDERS)
     return RunFolder(path, _new_record(description) if fresh else _record(path, description))
+
+
+def trained_bytes(path: Path) -> int:
+    """Return how much disk the results of a run take: curves, predictions and models, no tables and figures."""
+    files = [file for name in TRAINED_FILES for file in (path / name, *path.glob(f"{name}/*"))]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -270,11 +278,6 @@ def _with_variants_of(other: dict[str, Any], identity: dict[str, Any]) -> dict[s
     recipe = identity["recipe"]
     variants = {**other["recipe"].get("variants", {}), **recipe.get("variants", {})}
     return {**identity, "recipe": {**recipe, "variants": variants}} if variants else identity
-
-
-def _clear(path: Path) -> None:
-    """Remove a run's files; whatever else somebody has put beside them stays."""
-    remove_files(path, [*RUN_FILES, RECORD])  # the record last, so that a kill in between leaves a run to clear
 
 
 def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:

@@ -324,6 +324,13 @@ FULL = OSError(28, "No space left on device")
         ("predict runs mnist", MemoryError(), 1, "out of memory; give fewer images at a time"),
         ("sample runs --output x.png", MemoryError(), 1, "out of memory; draw fewer images at a time"),
         ("run", FULL, 1, "the system: No space left on device; make room, and the same command goes on"),
+        (
+            "run --fresh",
+            FULL,
+            1,
+            "the system: No space left on device; make room, and the same command without --fr",
+        ),
+        ("run --fresh", StoppedAtOnce("SIGINT"), 130, "interrupted; the same command without --fresh goes on"),
         ("table runs", FULL, 1, "the system: No space left on device; make room, and give the same"),
         ("run", OSError(28, "No space left", "x.csv"), 1, "x.csv: No space left; make room, and the same"),
         ("run", OSError(5, "Input/output error", "x.csv"), 1, "x.csv: Input/output error\n"),

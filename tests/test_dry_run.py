@@ -178,7 +178,9 @@ def test_a_run_does_what_was_planned(tmp_path: Path) -> None:
     second = json.loads(tiny.done(*tiny.arguments(folder, *more, "--dry-run", "--json")).stdout)
     assert (second["folder_state"], second["groups"], second["seconds"]) == ("goes on", [], 0.0)
     assert [model["n_finished"] for model in second["plan"]] == [3, 3]
-    assert (second["finished_bytes"], second["checkpoint_bytes"]) == (first["finished_bytes"], 0)
+    rows = sum(len(content) for name, content in files.items() if "/" not in name and name.endswith("s.csv"))
+    assert (second["finished_bytes"], second["checkpoint_bytes"]) == (written + rows + len(files["history.csv"]), 0)
+    assert second["notes"] == ["Everything asked for is already trained."]
 
 
 @pytest.mark.usefixtures("step_times")
@@ -283,6 +285,9 @@ def test_what_there_is_to_know_of_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert json.loads(dry_run_json(unknown))["free_bytes"] is None
     enough = replace(found, free_bytes=found.finished_bytes + found.checkpoint_bytes)
     assert warning not in dry_run_text(enough, None)
+    there = replace(enough, kept_bytes=found.finished_bytes, free_bytes=found.checkpoint_bytes)
+    assert warning not in dry_run_text(there, None)
+    assert warning in dry_run_text(replace(there, free_bytes=found.checkpoint_bytes - 1), None)
     assert dry_run.free_bytes(tmp_path) is not None
 
 

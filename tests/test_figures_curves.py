@@ -93,7 +93,8 @@ def test_many_steps_are_counted_in_thousands(drawn: list[Figure], tmp_path: Path
         ([None], "linear", ["nothing to show yet"]),
         ([float("nan")], "linear", ["nothing to show yet"]),
         ([0.0, 0.0], "linear", []),
-        ([3.0, 0.0], "log", []),
+        ([3.0, 0.0], "linear", []),
+        ([3.0, 0.5], "log", []),
     ],
 )
 def test_curves_without_a_logarithm(

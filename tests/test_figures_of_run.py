@@ -69,7 +69,7 @@ def test_a_figure_is_made_of_what_the_folder_has(run: RunFolder, digits: Dataset
             np.testing.assert_array_equal(calls["labeled_images"][0][0][seed], arrays["labeled_indices"])
     ((indices, labels, images, shape, classes, seeds, where, title),) = calls["labeled_images"]
     assert (labels is digits.train_labels, images is digits.train_images) == (True, True)
-    assert (indices.shape, shape, classes, seeds) == ((2, 20), (8, 8), digits.classes, [0, 1])
+    assert (indices.shape, shape, classes, seeds) == ((2, 20), (8, 8), digits.classes, ["seed 0", "seed 1"])
     assert (where, title) == (path / "labeled_images_20", "Labelled images of each seed, 20 labels")
 
 
@@ -90,6 +90,20 @@ def test_mistakes_are_those_of_the_results(run: RunFolder, digits: Dataset, call
         assert worst[6] == f"Worst mistakes of {model}, 20 labels"
 
 
+def test_labelled_images_that_two_seeds_share_stand_there_once(
+    run: RunFolder, digits: Dataset, calls: Calls
+) -> None:
+    """Both seeds of the variant have the images of seed 1, one of them beside a model whose seed has others."""
+    with np.load(run.path / "predictions" / "ladder-20-1.npz") as stored:
+        arrays = dict(stored)
+    result = next(result for result in run.results() if result.model == "ladder")
+    run.add_results([replace(result, model="shared", seed=seed) for seed in (0, 1)])
+    for seed in (0, 1):
+        run.save_predictions(f"shared-20-{seed}", arrays)
+    write_figures(run, digits)
+    assert calls["labeled_images"][0][5] == ["ladder, seed 0", "shared, seed 0"]
+
+
 def test_each_budget_has_its_figures_and_seeds_are_in_order(run: RunFolder, digits: Dataset, calls: Calls) -> None:
     """Seeds 9 and 3 come with 30 labels, the later one first; another diverged and has no predictions."""
     result = next(result for result in run.results() if result.model == "ebgan-ladder")
@@ -105,7 +119,7 @@ def test_each_budget_has_its_figures_and_seeds_are_in_order(run: RunFolder, digi
     write_figures(run, digits)
     assert names(calls, "generated_images", 3) == ["generated_images_20", "generated_images_30"]
     assert names(calls, "labeled_images", 6) == ["labeled_images_20", "labeled_images_30"]
-    assert [given[5] for given in calls["labeled_images"]] == [[0, 1], [3, 9]]
+    assert [given[5] for given in calls["labeled_images"]] == [["seed 0", "seed 1"], ["seed 3", "seed 9"]]
     assert calls["labeled_images"][1][0][:, 0].tolist() == [3, 9]
     assert calls["generated_images"][1][0][:, 0, 0].tolist() == [3, 9]
     assert len(calls["confusion_matrix"]) == 3
@@ -151,7 +165,7 @@ def test_a_run_of_ladders_has_no_generated_images(run: RunFolder, digits: Datase
     write_figures(run, digits)
     assert "generated_images" not in calls
     assert names(calls, "worst_mistakes", 5) == ["worst_mistakes_ladder_20"]
-    assert calls["labeled_images"][0][5] == [0, 1]
+    assert calls["labeled_images"][0][5] == ["seed 0", "seed 1"]
 
 
 def test_a_budget_whose_seeds_all_diverged_has_no_figures_of_its_own(

@@ -144,7 +144,7 @@ def labeled(n_seeds: int, n_classes: int, a_class: int, shape: tuple[int, ...], 
     images, labels = rng.random((n, int(np.prod(shape)))), np.arange(n) % n_classes
     of_seed = np.arange(n).reshape(n_seeds, -1)
     indices = rng.permuted(of_seed, axis=1)
-    names, seeds = [f"name {index}" for index in range(n_classes)], range(10, 10 + n_seeds)
+    names, seeds = [f"name {index}" for index in range(n_classes)], [f"seed {10 + i}" for i in range(n_seeds)]
     labeled_images(indices, labels, images, shape, names, seeds, path, "A title")
     return np.stack([images[of[labels[of] == index]] for of in indices for index in range(n_classes)])
 
@@ -181,7 +181,7 @@ def test_what_is_left_out_of_the_labelled_images_is_said(drawn: list[Figure], tm
 
 def test_a_class_without_an_image_has_an_empty_line(drawn: list[Figure], tmp_path: Path) -> None:
     indices, labels = np.array([[0, 1]]), np.array([0, 2])
-    labeled_images(indices, labels, np.zeros((2, 16)), (4, 4), "abc", [0], tmp_path / "l", "")
+    labeled_images(indices, labels, np.zeros((2, 16)), (4, 4), "abc", ["seed 0"], tmp_path / "l", "")
     words = written(drawn[0])
     inked = [(paper(drawn[0])[round(words[name][1] + 0.5)] < 255).any() for name in "abc"]
     assert inked == [True, False, True]

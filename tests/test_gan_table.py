@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ladder_ebgan.errors import UsageError
 from ladder_ebgan.report.gan_table import GANTable, build_gan_table, comparison_line, gan_cells, gan_table_in
 from ladder_ebgan.results import Result
 
@@ -63,6 +64,20 @@ def test_without_scores_it_says_why() -> None:
     assert "Images were not scored" in gan_table_in(table, "text")
 
 
+def test_without_a_finished_seed_nothing_is_said_of_scores() -> None:
+    diverged = table_of(result("gan", 0, None, ok=False))
+    for table in (diverged, build_gan_table([], "mnist")):
+        assert "scored" not in gan_table_in(table, "text")
+
+
+def test_two_results_of_a_seed_are_refused() -> None:
+    """The same one read twice counts once."""
+    one, other = result("gan", 1, 4.0), result("gan", 1, 9.0)
+    assert table_of(one, one).rows[0].seeds == (1,)
+    with pytest.raises(UsageError, match=r"^gan has two results of seed 1; make one table per recipe"):
+        table_of(one, other)
+
+
 def test_a_score_that_some_seed_lacks_is_left_out() -> None:
     """A run that an earlier version without scores has begun."""
     table = table_of(result("gan", 0, None), result("gan", 1, 4.0), result("ebgan", 0, 3.0))
@@ -80,6 +95,7 @@ def test_a_variant_is_compared_with_what_it_is_of_seed_by_seed() -> None:
         "ebgan-pt against ebgan, modified inception score: difference +1.50 (3), 95 % interval [+0."
     )
     assert "improvement" not in line
+    assert comparison.paired.relative_improvement_percent is None  # more is better
     for layout in ("text", "markdown"):
         assert line in gan_table_in(variant_table(), layout)
 

@@ -224,6 +224,33 @@ def test_a_packaged_recipe_as_it_is_has_no_marks(run: Path) -> None:
     assert parse_recipe(tomllib.loads(recipe_of(page)), "page") == recipe
 
 
+def test_a_setting_that_the_packaged_recipe_leaves_out_is_marked(run: Path) -> None:
+    recipe = load_recipe("demo", ["ladder.vat_weight=2", "training.averaging_decay=0.5"])
+    identity = read_record(run)["identity"] | {"recipe": recipe.identity()}
+    groups = [{"model": "ladder", "replicas": [[100, seed] for seed in (3, 7)]}]
+    page = page_of(changed(run, {"recipe_name": "demo"}, identity=identity, groups=groups))
+    assert page.of["mark"][1:] == ["averaging_decay = 0.5", "vat_weight = 2.0"]
+    assert "vat_weight = 2.0  # packaged: not set\n" in recipe_of(page)
+    assert "--recipe recipe.toml --seed-list 3,7" in page.text()
+
+
+def test_labelled_images_that_are_no_seeds_own(run: Path) -> None:
+    sentence = "A seed gives all models the same labelled images and the same initial weights"
+    assert sentence in page_of(run).text()
+    recipe = read_record(run)["identity"]["recipe"]
+    recipe["variants"] = {"shared": {"of": "ladder", "set": ["labeled_subset_seed=1"]}}
+    groups = [*read_record(run)["groups"], {"model": "shared", "replicas": [[20, 0]]}]
+    identity = read_record(run)["identity"] | {"recipe": recipe}
+    text = page_of(changed(run, identity=identity, groups=groups)).text()
+    assert "A seed gives all models the same initial weights" in text
+
+
+def test_commands_are_those_that_go_on(run: Path) -> None:
+    page = page_of(changed(run, {"command": ["run", "--fresh", "--data", "digits"]}))
+    assert "ladder-ebgan run --data digits" in page.text()
+    assert "run --fresh" not in page.text()
+
+
 def test_a_recipe_of_ones_own_is_compared_with_nothing(run: Path) -> None:
     assert "mark" not in page_of(changed(run, {"recipe_name": "mine.toml"})).of
 

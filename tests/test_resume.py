@@ -159,6 +159,8 @@ def test_the_time_limit_stops_with_a_checkpoint(tmp_path: Path, tmp_path_factory
     assert outcome.code == 75
     assert outcome.stderr == "Stopped (time limit). The same command goes on from here.\n"
     assert outcome.stdout == ""  # no replica is done, so there is no table
+    anew = tiny.invoke(*command, "--time-limit", "1e-9", "--fresh", figures=True)
+    assert anew.stderr == "Stopped (time limit). The same command without --fresh goes on from here.\n"
     assert (folder / "table.json").exists()
     assert not (folder / "figures").exists()  # they take time, and the next start draws them
     assert checkpoint_step(checkpoint_of(folder, "ladder")) == 1

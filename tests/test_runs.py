@@ -314,7 +314,8 @@ def test_another_identity_is_refused_and_replaced_when_fresh(
     )
     with open_run_folder(path, other, fresh=True) as folder:
         assert (folder.groups, folder.results(), folder.history()) == ([], [], [])
-        assert list(tiny.content(path)) == [".lock"]
+        assert list(tiny.content(path)) == [".lock", "run.json"]
+    assert json.loads((path / "run.json").read_text()) == {"format": FORMAT, **other, "groups": [], "starts": []}
 
 
 def test_fresh_removes_what_is_the_runs_and_nothing_else(tmp_path: Path) -> None:
@@ -322,7 +323,9 @@ def test_fresh_removes_what_is_the_runs_and_nothing_else(tmp_path: Path) -> None
     for name in ("models/ladder-20-0.safetensors", "figures/x.png", "checkpoints/x", "notes/mine.txt", "notes.md"):
         write_atomically(path / name, b"x")
     with open_run_folder(path, DESCRIPTION, fresh=True):
-        assert set(tiny.content(path)) == {".lock", "notes/mine.txt", "notes.md"}
+        assert set(tiny.content(path)) == {".lock", "run.json", "notes/mine.txt", "notes.md"}
+    with open_run_folder(path, DESCRIPTION, fresh=False) as folder:  # though it was ended before it began
+        assert folder.groups == []
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -395,7 +398,7 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes 
         read_record(tmp_path)
     assert expected in str(caught.value)
     with open_run_folder(tmp_path, DESCRIPTION, fresh=True):
-        assert not (tmp_path / "run.json").exists()
+        assert (tmp_path / "run.json").exists() == (content is not None)
 
 
 @pytest.mark.parametrize(

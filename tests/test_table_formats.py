@@ -9,7 +9,7 @@ import pytest
 from table_results import result, results, two_models
 
 from ladder_ebgan.report.latex import table_latex
-from ladder_ebgan.report.table import Table, build_table
+from ladder_ebgan.report.table import Table, build_table, join_tables
 from ladder_ebgan.report.table_formats import table_csv, table_json, table_markdown, table_text
 
 
@@ -104,6 +104,18 @@ def test_csv_has_the_comparison_of_a_variant_in_its_row() -> None:
     numbers = [float(noise[name]) for name in ("mean_difference", "ci95_low", "ci95_high", "p_paired_t_holm")]
     assert numbers == pytest.approx([2.0, -0.484138, 4.484138, 2 * 0.0741799], abs=1e-6)
     assert (few["n_pairs"], few["ci95_low"], few["p_paired_t"], few["p_paired_t_holm"]) == ("1", "", "", "")
+
+
+def test_csv_keeps_variants_of_two_recipes_apart() -> None:
+    """Differences of noise 1, 2, 3 in one recipe, of -1 in the other."""
+    other = {"ebgan-ladder": [5.0, 6.0, 9.0], "noise": [4.0, 5.0, 8.0]}
+    tables = [
+        build_table(results(rows), "digits", recipes=[name], variants={"noise": "ebgan-ladder"})
+        for name, rows in (("one", {"ebgan-ladder": [1.0, 2.0, 4.0], "noise": [2.0, 4.0, 7.0]}), ("two", other))
+    ]
+    read = csv.DictReader(io.StringIO(table_csv(join_tables(tables))))
+    found = [(row["recipe"], row["mean_difference"]) for row in read if row["model"] == "noise"]
+    assert found == [("one", "2.0"), ("two", "-1.0")]
 
 
 def test_json_has_corrected_p_values() -> None:

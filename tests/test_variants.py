@@ -216,6 +216,11 @@ def test_the_model_and_all_variants_are_trained(folder: Path) -> None:
     assert list(rows(folder)) == ["ebgan-ladder", "same", "noise", "frozen"]
 
 
+def test_a_folder_with_variants_goes_on_by_a_recipe_without(folder: Path) -> None:
+    plan = json.loads(tiny.done(*arguments(folder, "--dry-run", "--json", variants={})).stdout)
+    assert plan["folder_state"] == "goes on"
+
+
 def test_a_variant_without_changes_is_its_model_to_the_bit(folder: Path) -> None:
     by_model = rows(folder)
     assert by_model["same"]["errors"] == by_model["ebgan-ladder"]["errors"]

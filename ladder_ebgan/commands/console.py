@@ -58,6 +58,12 @@ def stderr_console() -> "Console":
     return Console(stderr=True)
 
 
+def say_stopped(console: "Console", reason: str, fresh: bool) -> None:
+    """Say that a command stopped before its end, and how it goes on: with `--fresh` it would begin anew."""
+    without = " without --fresh" if fresh else ""
+    say(console, f"Stopped ({reason}). The same command{without} goes on from here.")
+
+
 def say(console: "Console", text: str) -> None:
     """Print a line as it is: no markup, no wrapping."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

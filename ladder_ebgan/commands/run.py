@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ladder_ebgan.commands.console import print_table, say, stderr_console, terminal_width
+from ladder_ebgan.commands.console import print_table, say, say_stopped, stderr_console, terminal_width
 from ladder_ebgan.commands.options import (
     MOST_SEEDS,
     AnyPath,
@@ -73,7 +73,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder of the run.  [default: runs/<data>-<recipe>]",
 )
-@click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
+@click.option(
+    "--fresh", is_flag=True, help="Throw away what the folder holds and start anew; to go on later, leave it out."
+)
 @time_limit_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done and how long it would take; write nothing.")
 @click.option(
@@ -138,7 +140,7 @@ def run(
             print_table(table, "json" if as_json else "text")
         notice(f"The run's folder is {experiment.folder.path}")
     if stopped is not None:
-        say(console, f"Stopped ({stopped}). The same command goes on from here.")
+        say_stopped(console, stopped, request.fresh)
         sys.exit(EXIT_CODES[stopped])
     n_diverged = sum(row.n_diverged for row in table.rows)
     if n_diverged:

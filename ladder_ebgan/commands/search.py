@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ladder_ebgan.commands.console import say, stderr_console
+from ladder_ebgan.commands.console import say, say_stopped, stderr_console
 from ladder_ebgan.commands.options import (
     AnyPath,
     compile_option,
@@ -76,7 +76,9 @@ if TYPE_CHECKING:
 @click.option(
     "--output", type=AnyPath(), metavar="DIR", help="Folder of the search.  [default: runs/<data>-search-<space>]"
 )
-@click.option("--fresh", is_flag=True, help="Throw away what the folder holds and start anew.")
+@click.option(
+    "--fresh", is_flag=True, help="Throw away what the folder holds and start anew; to go on later, leave it out."
+)
 @click.option(
     "--dry-run", is_flag=True, help="Of a grid of GANs: time a few steps, say how long all take, and train nothing."
 )
@@ -133,7 +135,7 @@ def search(
         if not quiet:
             say(console, f"The search's folder is {opened.folder}")
     if stopped is not None:
-        say(console, f"Stopped ({stopped}). The same command goes on from here.")
+        say_stopped(console, stopped, request.fresh)
         sys.exit(EXIT_CODES[stopped])
 
 

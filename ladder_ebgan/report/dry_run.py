@@ -141,6 +141,9 @@ def _notes(plan: DryRun) -> Iterator[str]:
         yield f"Chosen by measurement, which the start repeats: {why_so_many_processes(measured)}."
     if not plan.groups:
         yield "Everything asked for is already trained."
-    if plan.free_bytes is not None and plan.free_bytes < plan.checkpoint_bytes + plan.finished_bytes:
+    if (
+        plan.free_bytes is not None
+        and plan.free_bytes < plan.checkpoint_bytes + plan.finished_bytes - plan.kept_bytes
+    ):
         yield "The disk may be too small: make room, or name a folder on another one with --output."
     yield from what_to_do_if_long(experiment, plan.seconds)

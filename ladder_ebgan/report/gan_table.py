@@ -8,11 +8,11 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ladder_ebgan.report.latex import escape
 from ladder_ebgan.report.lines import plus_minus, text_console
-from ladder_ebgan.report.table import MISSING, Comparison, Divergence, model_order, named_seeds
+from ladder_ebgan.report.table import MISSING, Comparison, Divergence, by_cell, model_order, named_seeds
 from ladder_ebgan.report.table_layout import comparison_cells
 from ladder_ebgan.results import Result
 from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
@@ -73,12 +73,13 @@ class GANTable:
 def build_gan_table(
     results: Iterable[Result], dataset_name: str, recipes: Sequence[str] = (), variants: Mapping[str, str] = {}
 ) -> GANTable:
-    """Return the table of the results of one data set; `variants` are models by name, with what each is of."""
-    by_model: dict[str, dict[int, Result]] = {}
-    for result in results:
-        by_model.setdefault(result.model, {})[result.seed] = result
-    models = model_order(by_model, variants)
-    rows = tuple(_row(model, [by_model[model][seed] for seed in sorted(by_model[model])]) for model in models)
+    """Return the table of the results of one data set; `variants` are models by name, with what each is of.
+
+    Raises:
+        UsageError: two results of one model and seed differ.
+    """
+    cells = {model: cell for (model, _), cell in by_cell(results).items()}
+    rows = tuple(_row(model, cells[model]) for model in model_order(cells, variants))
     notes = [
         f"{row.n_diverged} of {row.n_seeds + row.n_diverged} seeds of {row.model} diverged and are left out "
         f"({named_seeds(row.diverged)})"
@@ -101,7 +102,8 @@ def _comparisons(rows: Sequence[GANRow], variants: Mapping[str, str]) -> list[Co
         shared = [seed for seed in before if seed in after]
         if shared:
             scores = [before[seed] for seed in shared], [after[seed] for seed in shared]
-            pairs.append((model, compare_paired(*scores)))
+            paired = compare_paired(*scores)
+            pairs.append((model, replace(paired, relative_improvement_percent=None)))  # that is one of errors
     corrected = holm([paired.p_paired_t for _, paired in pairs])
     return [
         Comparison(0, variants[model], model, paired, p, len(pairs))
@@ -112,7 +114,6 @@ def _comparisons(rows: Sequence[GANRow], variants: Mapping[str, str]) -> list[Co
 def comparison_line(comparison: Comparison) -> str:
     """Return a comparison of modified inception scores in a line, with the tests that its seeds allow."""
     cells = comparison_cells(comparison)
-    del cells["relative improvement"]  # of errors
     known = [f"{name} {cell}" for name, cell in cells.items() if cell != MISSING]
     return f"{comparison.model} against {comparison.baseline}, modified inception score: {', '.join(known)}"
 
@@ -147,6 +148,8 @@ def title(table: GANTable) -> str:
 
 def gan_footnotes(table: GANTable) -> list[str]:
     """Return what the numbers are."""
+    if not any(row.n_seeds for row in table.rows):
+        return []
     if not table.columns:
         return ["Images were not scored: the classifier that scores them knows MNIST's digits of 28 x 28 alone."]
     return [

@@ -104,6 +104,9 @@ def contents(folder: RunFolder) -> dict[str, Any]:
         "every_seed": list(every_seed(results, models, replicas)),
         "recipe": list(recipe_lines(record, replicas)),
         "trainings": trainings(results),
+        "shared_subsets": not any(
+            _section(record, model).get("labeled_subset_seed") is not None for model in models
+        ),
         "commands": run_commands(record),
         "output": output(record["starts"][-1], table.dataset_name),
         "data": option(record["starts"][-1], "--data") or table.dataset_name,
@@ -166,10 +169,16 @@ def unfinished(folder: RunFolder) -> Iterator[Unfinished]:
             if point.model == group.model and Replica(point.labels, point.seed) in missing
         ]
         if missing:
-            n_steps = trained_section(folder.record["identity"]["recipe"], group.model)["n_steps"]
+            n_steps = _section(folder.record, group.model)["n_steps"]
             yield Unfinished(
                 group.model, _named(missing), max((point.step for point in points), default=0), n_steps
             )
+
+
+def _section(record: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return the settings that a model of the run is trained by."""
+    section: dict[str, Any] = trained_section(record["identity"]["recipe"], model)
+    return section
 
 
 def _named(replicas: Iterable[Replica]) -> str:
@@ -217,7 +226,7 @@ def recipe_lines(record: dict[str, Any], replicas: Sequence[Replica]) -> Iterato
             tables["labels"] = recipe.labels
         packaged = {key: value for key, value, _ in _keyed(recipe_toml(tables))}
     for key, value, line in _keyed(recipe_toml({**asked, **record["identity"]["recipe"]})):
-        other = packaged.get(key, value)
+        other = packaged.get(key, "not set") if packaged and line else value
         yield RecipeLine(line, None if other == value else other)
 
 
@@ -242,9 +251,10 @@ def trainings(results: Iterable[Result]) -> list[Training]:
 
 
 def run_commands(record: dict[str, Any]) -> list[str]:
-    """Return the commands that the run was started with, each once."""
+    """Return the commands that go on with the run: those that it was started with, each once, without --fresh."""
     commands = [start["command"] for start in record["starts"] if start["command"][:1] == ["run"]]
-    return list(dict.fromkeys(shlex.join(["ladder-ebgan", *command]) for command in commands))
+    going_on = [[word for word in command if word != "--fresh"] for command in commands]
+    return list(dict.fromkeys(shlex.join(["ladder-ebgan", *command]) for command in going_on))
 
 
 def output(start: dict[str, Any], dataset_name: str) -> str:

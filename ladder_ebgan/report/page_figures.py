@@ -49,8 +49,8 @@ KINDS = {
     ),
     "labeled_images": (
         "Labelled images",
-        "Training images whose labels the classifier is given; each seed has its own.",
-        "Small images, a panel for each seed, in it a row for each class.",
+        "Training images whose labels the classifier is given, under the seed whose they are.",
+        "Small images, a panel for each seed with images of its own, in it a row for each class.",
     ),
     "worst_mistakes": (
         "Worst mistakes",

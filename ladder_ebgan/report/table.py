@@ -159,7 +159,7 @@ def build_table(
     results of one model, number of labels and seed differ: they are of different recipes or machines, and have no
     common mean.
     """
-    cells = _cells(results)
+    cells = by_cell(results)
     models = model_order((model for model, _ in cells), variants)
     budgets = sorted({labels for _, labels in cells})
     rows = [
@@ -214,15 +214,20 @@ def join_tables(tables: Sequence[Table]) -> Table:
     )
 
 
-def _cells(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
-    """Return the results of each (model, labels), by seed; the same row read twice counts once."""
+def by_cell(results: Iterable[Result]) -> dict[tuple[str, int], list[Result]]:
+    """Return the results of each (model, labels), by seed; the same row read twice counts once.
+
+    Raises:
+        UsageError: two results of one model, number of labels and seed differ.
+    """
     unique = dict.fromkeys(results)
     cells: dict[tuple[str, int], list[Result]] = {}
     for result in sorted(unique, key=lambda result: (result.model, result.labels, result.seed)):
         cell = cells.setdefault((result.model, result.labels), [])
         if cell and cell[-1].seed == result.seed:
             raise UsageError(
-                f"{result.model} with {result.labels} labels has two results of seed {result.seed}; "
+                f"{result.model}{f' with {result.labels} labels' if result.labels else ''} has two results of seed "
+                f"{result.seed}; "
                 "make one table per recipe, from folders that do not overlap"
             )
         cell.append(result)

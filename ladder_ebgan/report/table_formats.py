@@ -67,13 +67,15 @@ def table_csv(table: Table) -> str:
         *("sampling_error", "diverged", "recipe"),
     ]
     columns += ["n_test"] if any(row.n_test for row in table.rows) else []
-    compared = {(each.model, each.labels): each for each in table.comparisons if each.n_variants is not None}
+    compared = {
+        (each.model, each.labels, each.recipe): each for each in table.comparisons if each.n_variants is not None
+    }
     columns += VARIANT_COLUMNS if compared else []
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
-        comparison = compared.get((row.model, row.labels))
+        comparison = compared.get((row.model, row.labels, row.recipe))
         more = {} if comparison is None else _compared(comparison)
         writer.writerow(asdict(row) | {"diverged": named_seeds(row.diverged, "; ")} | more)
     return text.getvalue()

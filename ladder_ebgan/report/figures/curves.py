@@ -53,8 +53,7 @@ def learning_curves(points: Iterable[CurvePoint], path: Path, examples: str = "i
     errors = [p.unlabeled_error_percent for p in points if is_number(p.unlabeled_error_percent)]
     if errors:
         _finish(figure, stacks, {model: style_of(model, models) for model in models}, points)
-        if max(errors) > 0:  # all zero has no logarithm
-            logarithmic(stacks[0][0], [error for error in errors if error > 0])
+        logarithmic(stacks[0][0], errors)
     else:
         say_nothing_yet(stacks[0][0])
     save(figure, path)

@@ -118,9 +118,14 @@ def stacks_of_panels(
 
 
 def logarithmic(axes: "Axes", values: Sequence[float]) -> None:
-    """Give axes, and those that share them, a logarithmic scale with a few plain numbers at it."""
+    """Give axes, and those that share them, a logarithmic scale with a few plain numbers at it.
+
+    Where one of the values is 0, which has no logarithm, the scale stays linear.
+    """
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+    if min(values) <= 0:
+        return
     subs = (1, 2, 5) if max(values) > 10 * min(values) else (1, 1.5, 2, 3, 5, 7)
     axes.set_yscale("log", nonpositive="clip")
     axes.yaxis.set_major_locator(LogLocator(subs=subs))

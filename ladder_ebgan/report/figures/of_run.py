@@ -87,15 +87,19 @@ def _draw_generated(folder: RunFolder, labels: int, stored: Stored, image_shape:
 
 
 def _draw_labeled(folder: RunFolder, labels: int, stored: Stored, dataset: Dataset) -> None:
-    """Draw the labelled images of each seed, which are the same for all models."""
-    indices = {seed: arrays["labeled_indices"] for (_, seed), arrays in stored.items()}
-    if indices:
-        seeds = sorted(indices)
+    """Draw the labelled images of each seed: the same for all models, but where a recipe says otherwise."""
+    panels: dict[bytes, tuple[str, int]] = {}  # by the images: whose they are first
+    for (model, seed), arrays in sorted(stored.items(), key=lambda item: item[0][1]):
+        panels.setdefault(arrays["labeled_indices"].tobytes(), (model, seed))
+    if panels:
+        seeds = [seed for _, seed in panels.values()]
+        shared = len(set(seeds)) == len(seeds)
+        names = [f"seed {seed}" if shared else f"{model}, seed {seed}" for model, seed in panels.values()]
+        of_seeds = np.stack([stored[replica]["labeled_indices"] for replica in panels.values()])
         of_train = (dataset.train_labels, dataset.train_images, dataset.image_shape, dataset.classes)
-        of_seeds = np.stack([indices[seed] for seed in seeds])
         path = folder.path / "figures" / f"labeled_images_{labels}"
         title = f"Labelled images of each seed, {labels} labels"
-        labeled_images(of_seeds, *of_train, seeds, path, title)
+        labeled_images(of_seeds, *of_train, names, path, title)
 
 
 def _draw_mistakes(folder: RunFolder, labels: int, stored: Stored, dataset: Dataset) -> None:

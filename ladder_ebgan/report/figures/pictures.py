@@ -64,40 +64,40 @@ def labeled_images(
     images: NDArray[Any],
     image_shape: Sequence[int],
     classes: Sequence[object],
-    seeds: Sequence[int],
+    titles: Sequence[str],
     path: Path,
     title: str,
 ) -> None:
     """Write the labelled images of each seed, a panel for each, a line in it for each class.
 
     Args:
-        indices: `[seeds, labels]`, which of the training images have a label.
+        indices: `[panels, labels]`, which of the training images have a label.
         labels: `[n]`, the class indices of the training images.
         images: `[n, features]`, bytes or floats in [0, 1].
         image_shape: of an image.
         classes: the name of each class.
-        seeds: one for each panel.
+        titles: of the panels.
         path: of the figure, without the suffix.
         title: of the figure.
     """
     shape = pictures(images[:1], image_shape).shape
     names = printable(classes)[: max(1, int((PAGE_HEIGHT - HEAD) * DPI) // _pitch(shape, 1))]
     most = int(max(np.bincount(labels[of_seed]).max() for of_seed in indices))
-    plan = _fitting_plan(shape, names, most, min(len(seeds), MAX_PANELS))
-    n_shown = min(len(seeds), MAX_PANELS, plan.most_panels)
+    plan = _fitting_plan(shape, names, most, min(len(titles), MAX_PANELS))
+    n_shown = min(len(titles), MAX_PANELS, plan.most_panels)
     n_rows = math.ceil(n_shown / plan.most_columns)
     n_columns = math.ceil(n_shown / n_rows)
     sheet = Sheet(n_rows * plan.height, plan.left + n_columns * plan.width, plan.scale)
-    for number, (seed, of_seed) in enumerate(zip(seeds[:n_shown], indices, strict=False)):
+    for number, (of_panel, of_seed) in enumerate(zip(titles[:n_shown], indices, strict=False)):
         top, left = number // n_columns * plan.height, plan.left + number % n_columns * plan.width
-        sheet.write(f"seed {seed}", top + plan.head / 2, left, fontsize=9)
+        sheet.write(of_panel, top + plan.head / 2, left, fontsize=9)
         for index, name in enumerate(names):
             line = top + plan.head + index * plan.pitch
             if left == plan.left:
                 sheet.write(name, line + shape[1] / 2, 0)
             of_class = of_seed[labels[of_seed] == index][: plan.a_line]
             sheet.put(pictures(images[of_class], image_shape), line, left, plan.a_line)
-    limits = _limits((len(names), len(classes), "classes"), (n_shown, len(seeds), "seeds"))
+    limits = _limits((len(names), len(classes), "classes"), (n_shown, len(titles), "seeds"))
     a_class = f"The first {plan.a_line} of each class, of up to {most}. " if plan.a_line < most else ""
     sheet.save(path, title, f"A line for each class. {a_class}{limits}".strip())
 

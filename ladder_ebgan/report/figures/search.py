@@ -58,7 +58,7 @@ def parameters_figure(summary: Summary, path: Path) -> None:
     figure, first = _over_parameters("Validation error over the parameters", summary, points)
     figure.supylabel("validation error (%)", fontsize=10)
     if shown:
-        logarithmic(first, [each.mean for each in shown if each.mean > 0] or [1.0])
+        logarithmic(first, [each.mean for each in shown])
     else:
         say_nothing_yet(first)
     save(figure, path)
