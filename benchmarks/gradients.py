@@ -89,7 +89,7 @@ def _pull_of_batch(stepper: Stepper, margin: float) -> tuple[Tensor, dict[str, T
     real = functions.ladder_costs(state.ladder, batch.images, batch.labels, batch.noise, 1.0)
     generated = functions.generate(state.generator, batch.latents).detach()
     energy = functions.generated_energy(state.ladder, generated, batch.generated_noise)
-    weight = energy_weight(state.ladder) if stepper.energy_weighted else 1.0
+    weight = stepper.hinge_weight * (energy_weight(state.ladder) if stepper.energy_weighted else 1.0)
     costs = {
         "classification": stepper.classification_weight * real.classification,
         "real": real.denoising,

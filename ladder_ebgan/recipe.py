@@ -174,10 +174,14 @@ class EBGANLadderSettings(LadderSettings):
     adversarial_steps: Annotated[int, Field(ge=0)]  # from here on the generator is off
     margin: Curve  # m of Eq. (1)
     generator: GeneratorSettings
-    energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too; else its weight is 1
+    energy_weighted: bool = True  # whether lambda_L2 weighs the hinge of Eq. (1) too
+    hinge_weight: NonNegative = 1.0  # of the hinge, beside lambda_L2; Eq. (1) has none
     pulling_away_weight: NonNegative = 0.0  # of Eq. (14) in the generator's loss
     corrupt_generated: bool = True  # whether generated images pass the ladder with noise, as real ones do
-    added = {**LadderSettings.added, "energy_weighted": True, "pulling_away_weight": 0.0, "corrupt_generated": True}
+    added = {
+        **LadderSettings.added,
+        **{"energy_weighted": True, "hinge_weight": 1.0, "pulling_away_weight": 0.0, "corrupt_generated": True},
+    }
 
     @property
     def has_generator(self) -> bool:

@@ -183,19 +183,21 @@ def adversarial_step(
     energy_weighted: bool = True,
     consistency: Consistency | None = None,
     pulling_away_weight: float = 0.0,
+    hinge_weight: Tensor | float = 1.0,
 ) -> StepCosts:
     """Update the discriminators by Eq. (1) beside the classification cost, then the generators by Eq. (2).
 
     Both see the same generated images under the same noise, or without any if the batch has none for them. These
     have normalisation statistics of their own. The energy carries lambda_L2 as a whole, hinge included, so the
-    margin is in the unit of the energy; the hinge has a weight of 1 if it is not to be `energy_weighted`. Without a
-    margin there is no hinge: the discriminators' update is the plain ladders', to the bit. The generators' loss
-    alone has the pulling-away term. Generators without an optimiser stay as they are.
+    margin is in the unit of the energy; the hinge does not carry it if it is not to be `energy_weighted`, and has a
+    `hinge_weight` of its own besides. Without a margin there is no hinge: the discriminators' update is the plain
+    ladders', to the bit. The generators' loss alone has the pulling-away term. Generators without an optimiser stay
+    as they are.
     """
     assert state.generator is not None
     assert batch.latents is not None
     generated = functions.generate(state.generator, batch.latents)
-    weight = energy_weight(state.ladder) if energy_weighted else 1.0
+    weight = hinge_weight * energy_weight(state.ladder) if energy_weighted else hinge_weight
     rest = functions, classification_weight, margin, weight, consistency
     costs = _update_discriminators(state, batch, generated.detach(), *rest)
     if state.generator_optimizer is not None:
@@ -291,6 +293,8 @@ class Stepper:
         first, device = self.settings[0], batches.step.device
         of_ebgan = first if isinstance(first, EBGANLadderSettings) else None
         self.energy_weighted = of_ebgan is not None and of_ebgan.energy_weighted
+        hinge_weights = [each.hinge_weight for each in self.settings if isinstance(each, EBGANLadderSettings)]
+        self.hinge_weight = per_replica(hinge_weights, device) if hinge_weights else 1.0
         self.pulling_away_weight = 0.0 if of_ebgan is None else of_ebgan.pulling_away_weight
         self.corrupt_generated = of_ebgan is not None and of_ebgan.corrupt_generated
         self.has_margin = any(map(_has_margin, self.settings))
@@ -318,7 +322,7 @@ class Stepper:
             if state.generator_optimizer is not None:
                 _set_learning_rates(state.generator_optimizer, generator_learning_rate)
             margins = margin.unsqueeze(-1) if self.has_margin else None
-            how = self.energy_weighted, consistency, self.pulling_away_weight
+            how = self.energy_weighted, consistency, self.pulling_away_weight, self.hinge_weight
             costs = adversarial_step(state, batch, self.functions, weight, margins, *how)
         else:
             costs = ladder_step(state, batch, self.functions, weight, consistency)

@@ -139,7 +139,10 @@ def test_at_margin_0_it_is_the_matched_ladder_to_the_bit(
 
 
 def test_without_its_weight_the_hinge_has_the_weight_1(small: MakeRecipe, data: SmallData) -> None:
-    """Gradients are linear in it: g(weighted) - g(none) = lambda_L2 (g(1) - g(none)), with lambda_L2 = 1000 / 9."""
+    """Gradients are linear in it: g(weighted) - g(none) = lambda_L2 (g(1) - g(none)), with lambda_L2 = 1000 / 9.
+
+    With a weight of its own they differ by three times g(1) - g(none), and by a quarter of the first.
+    """
     gradients = []
     start = run(small(), data)
     batches = start.batches()
@@ -149,14 +152,18 @@ def test_without_its_weight_the_hinge_has_the_weight_1(small: MakeRecipe, data: 
         lambda state: ladder_step(state, batch, EAGER, 1.0),
         lambda state: adversarial_step(state, batch, EAGER, 1.0, 50.0, True),
         lambda state: adversarial_step(state, batch, EAGER, 1.0, 50.0, False),
+        lambda state: adversarial_step(state, batch, EAGER, 1.0, 50.0, False, hinge_weight=3.0),
+        lambda state: adversarial_step(state, batch, EAGER, 1.0, 50.0, True, hinge_weight=torch.tensor(0.25)),
     ]
     for step in steps:
         state = run(small(), data).state
         step(state)
         gradients.append([p.grad for p in state.ladder.parameters() if p.grad is not None])
     largest = 0.0
-    for none, weighted, one in zip(*gradients, strict=True):
+    for none, weighted, one, three, quarter in zip(*gradients, strict=True):
         assert_close(weighted - none, 1000 / 9 * (one - none), rtol=1e-2, atol=2e-2)
+        assert_close(three - none, 3 * (one - none), rtol=1e-2, atol=2e-2)
+        assert_close(quarter - none, (weighted - none) / 4, rtol=1e-2, atol=2e-2)
         largest = max(largest, (weighted - none).abs().max().item())
     assert largest > 1
 
@@ -210,18 +217,19 @@ def test_a_model_may_have_evaluation_statistics_of_its_own(small: MakeRecipe, da
     assert same(weights(trained[0].state.ladder), weights(trained[1].state.ladder))
 
 
-def test_only_the_rate_of_a_generator_may_differ_between_replicas(small: MakeRecipe) -> None:
+def test_only_numbers_of_a_game_may_differ_between_replicas(small: MakeRecipe) -> None:
     every = [small(), small(FROZEN), small(NOISE), small(UNWEIGHTED), small(CLEAN)]
     every.append(small("ebgan-ladder.evaluation_statistics=unlabeled"))
+    every.append(small("ebgan-ladder.hinge_weight=0.5"))
     kinds = [stackable(recipe, "ebgan-ladder") for recipe in every]
-    assert kinds[0] == kinds[1]
+    assert kinds[0] == kinds[1] == kinds[-1]
     assert len(set(kinds)) == 5
 
 
 def test_defaults_are_no_part_of_an_identity(small: MakeRecipe) -> None:
     said = small(
         *("ebgan-ladder.energy_weighted=true", "ebgan-ladder.generator.source=network"),
-        "ebgan-ladder.corrupt_generated=true",
+        *("ebgan-ladder.corrupt_generated=true", "ebgan-ladder.hinge_weight=1"),
     )
     assert said.identity() == small().identity()
     identity = small(NOISE, UNWEIGHTED, "ebgan-ladder.evaluation_statistics=unlabeled").identity()["ebgan-ladder"]

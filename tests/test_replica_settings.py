@@ -24,7 +24,11 @@ SETTINGS = {
     ],
     "ebgan-ladder": [
         ["ebgan-ladder.learning_rate=0.02", "ebgan-ladder.margin.values=[0, 0]", "network.input_noise=0.1"],
-        ["ebgan-ladder.generator.learning_rate=0.05", "ebgan-ladder.classification_weight=0.1"],
+        [
+            "ebgan-ladder.generator.learning_rate=0.05",
+            "ebgan-ladder.classification_weight=0.1",
+            "ebgan-ladder.hinge_weight=0.2",
+        ],
         ["ebgan-ladder.denoising_weights.0=500", "ebgan-ladder.margin.steps=[2, 4]", "network.hidden_noise=0"],
     ],
 }

@@ -19,7 +19,13 @@ def _of_ladder(recipe: Recipe, model: str) -> list[Any]:
     settings = recipe.settings(model)
     own: dict[str, Any] = settings.model_dump(
         exclude={"learning_rate": True, "decay_start_step": True, "classification_weight": True, "margin": True}
-        | {"pseudo_label_weight": True, "vat_weight": True, "vat_radius": True, "generator": {"learning_rate"}}
+        | {
+            "hinge_weight": True,
+            "pseudo_label_weight": True,
+            "vat_weight": True,
+            "vat_radius": True,
+            "generator": {"learning_rate"},
+        }
     )
     own["consistency"] = [settings.pseudo_label_weight is not None, settings.vat_weight > 0]
     own["denoising_weights"] = [weight > 0 for weight in settings.denoising_weights]
