@@ -14,7 +14,7 @@ from ladder_ebgan.data import load_dataset
 from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.recipe import GANRecipe
 from ladder_ebgan.machine import apply, resolve
-from ladder_ebgan.timing import throwaway_step
+from ladder_ebgan.timing import first_phase, throwaway_step
 
 FIGURE_4 = {
     "(a) GAN": ("figure4-gan", ()),
@@ -32,7 +32,7 @@ def main() -> None:
         assert isinstance(recipe, GANRecipe)
         engine = GANEngine.prepare(recipe, dataset, resolved)
         for n_replicas in REPLICAS:
-            step = throwaway_step(engine, n_replicas, adversarial=recipe.ebgan is not None)
+            step = throwaway_step(engine, n_replicas, first_phase(recipe, adversarial=recipe.ebgan is not None))
             seconds = []
             for _ in range(STEPS):
                 began = time.process_time()

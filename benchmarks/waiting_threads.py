@@ -29,13 +29,13 @@ def train_when_told(recipe_name: str) -> None:
     from ladder_ebgan.engine import Engine
     from ladder_ebgan.machine import apply, resolve
     from ladder_ebgan.recipe import load_recipe
-    from ladder_ebgan.timing import throwaway_step
+    from ladder_ebgan.timing import first_phase, throwaway_step
 
     resolved = resolve("cpu", "float32", None, None, 1)
     apply(resolved)
-    step = throwaway_step(
-        Engine.prepare(load_recipe(recipe_name), load_dataset("mnist"), resolved), 1, adversarial=False
-    )
+    recipe = load_recipe(recipe_name)
+    engine = Engine.prepare(recipe, load_dataset("mnist"), resolved)
+    step = throwaway_step(engine, 1, first_phase(recipe, adversarial=False))
     print("ready", flush=True)
     for line in sys.stdin:
         n_steps, started, seconds = 0, time.perf_counter(), float(line)

@@ -31,7 +31,7 @@ from ladder_ebgan.probes import (
     product_probe,
 )
 from ladder_ebgan.recipe import Recipe
-from ladder_ebgan.timing import phase_model, throwaway_step
+from ladder_ebgan.timing import Phase, first_phase, throwaway_step
 from ladder_ebgan.training import adversarial_steps
 
 REPLICAS = {"cpu": (1, 2, 4), "cuda": (1, 4, 15, 45)}
@@ -149,16 +149,17 @@ class Bench:
             yield from self._phase(adversarial)
 
     def _phase(self, adversarial: bool) -> Iterator[str | PhaseResult]:
-        phase, model = "adversarial" if adversarial else "ladder", phase_model(self.recipe, adversarial)
+        phase, timed = "adversarial" if adversarial else "ladder", first_phase(self.recipe, adversarial)
+        model = timed.model
         work = step_work(self.recipe, model, adversarial, self.n_features, self.n_classes)
         peaks: dict[int, int | None] = {}
         for n in self.replicas:
             yield f"{phase} step, {n} at once: warming up ..."
-            make = partial(throwaway_step, self.engine, n, adversarial)
+            make = partial(throwaway_step, self.engine, n, timed)
             if self.device.type == "cuda":
                 make()  # compiles, which takes memory that a step does not
             peaks[n] = peak_bytes(make, self.device)
-        probes = self._probes(adversarial, model, work)
+        probes = self._probes(timed, work)
         yield f"{phase} step: timing all, round by round ..."
         rounds = [{key: probe.sample() for key, probe in probes.items()} for _ in range(self.request.rounds)]
 
@@ -188,18 +189,18 @@ class Bench:
             1 / OverRounds.of(over_rounds("normal")).median,
         )
 
-    def _probes(self, adversarial: bool, model: str, work: Work) -> dict[object, Probe]:
+    def _probes(self, timed: Phase, work: Work) -> dict[object, Probe]:
         """Return what a round times: the engine's step by number of replicas, and the rest by name."""
         device, data, probes = self.device, self.engine.data, dict[object, Probe]()
         operands = Operands(work.products, max(self.replicas), self.resolved.product_dtype, device)
         for n in self.replicas:  # a step and its products one after the other, to share what disturbs them
-            step = throwaway_step(self.engine, n, adversarial)
+            step = throwaway_step(self.engine, n, timed)
             probes[n] = Probe.of(step, device, sample_seconds=STEP_SAMPLE_SECONDS)
             for product in work.products:
                 probes[product, n] = product_probe(operands, product, n, device)
         if self.request.plain:
-            plain = Plain(self.recipe, model, data.train_images, data.train_labels, self.n_classes)
-            plain_step = in_float32(step_function(plain, adversarial))
+            plain = Plain(self.recipe, timed.model, data.train_images, data.train_labels, self.n_classes)
+            plain_step = in_float32(step_function(plain, timed.adversarial))
             probes["plain"] = Probe.of(plain_step, device, sample_seconds=STEP_SAMPLE_SECONDS)
         probes["byte"] = copy_probe(device)
         n_units = sum([self.n_features, *self.recipe.network.hidden_sizes, self.n_classes])

@@ -20,6 +20,7 @@ from ladder_ebgan.machine import Resolved, resolve, resolve_device, versions
 from ladder_ebgan.planning import finished_replicas, plan_groups, total_seconds
 from ladder_ebgan.processes import MEASURING_PAYS_REPLICA_STEPS, fastest_division, process_counts, replica_steps
 from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder, view_run_folder
+from ladder_ebgan.timing import Phase, phase_of
 from ladder_ebgan.trainer import Trainer
 from ladder_ebgan.training import adversarial_steps
 from ladder_ebgan.workers import Pool, worker_pool
@@ -67,8 +68,8 @@ class Experiment:
     resolved: Resolved
     groups: list[Group]  # still to be trained
     trainer: Trainer | Pool
-    # Of (replicas at once, with a generator?), as far as they were timed.
-    step_seconds: dict[tuple[int, bool], float] = field(default_factory=dict)
+    # Of (replicas at once, which steps), as far as they were timed.
+    step_seconds: dict[tuple[int, Phase], float] = field(default_factory=dict)
 
     @property
     def measured_now(self) -> bool:
@@ -107,10 +108,11 @@ class Experiment:
             alone = settings.n_steps - done - adversarial
             seconds = 0.0
             for n_steps, kind in ((alone, False), (adversarial, True)):
-                key = (len(group.replicas), kind)
-                if n_steps and key not in seconds_of:
-                    seconds_of[key] = self.trainer.step_seconds(*key)
-                seconds += n_steps * seconds_of.get(key, 0.0)
+                if n_steps:
+                    key = (len(group.replicas), phase_of(self.request.recipe, group.model, kind))
+                    if key not in seconds_of:
+                        seconds_of[key] = self.trainer.step_seconds(*key)
+                    seconds += n_steps * seconds_of[key]
             group_seconds.append(seconds)
         return total_seconds(group_seconds, self.resolved.n_processes)
 

@@ -1,5 +1,6 @@
 """How many processes share the cores of a CPU, and with how many threads each: chosen by measurement."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,13 +10,14 @@ from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.machine import Measured, Resolved
 from ladder_ebgan.planning import total_seconds
 from ladder_ebgan.runs import Group
+from ladder_ebgan.timing import Phase, phase_of
 from ladder_ebgan.training import adversarial_steps
 
 MEASURING_PAYS_REPLICA_STEPS = 20_000  # of all replicas together: minutes of training, for seconds of measuring
 ROUNDS = 3  # measurements of each division of the cores, in turns; the median counts
 
-# (processes, threads of each, replicas of each, with a generator?) -> seconds of a step in each process
-Measure = Callable[[int, int, int, bool], list[float]]
+# (processes, threads of each, replicas of each, which steps) -> seconds of a step in each process
+Measure = Callable[[int, int, int, Phase], list[float]]
 
 
 def process_counts(resolved: Resolved, n_replicas: int) -> list[int]:
@@ -45,11 +47,11 @@ def fastest_division(
         measure: times steps in several processes at once.
     """
     divisions = [(n_processes, resolved.n_threads // n_processes) for n_processes in plans]
-    adversarial = _mostly_adversarial(recipe, plans[1])
+    phase = _longest_phase(recipe, plans[1])
 
     def rate(n_processes: int, n_threads: int) -> float:
         n_replicas = _largest(plans[n_processes])
-        return sum(n_replicas / seconds for seconds in measure(n_processes, n_threads, n_replicas, adversarial))
+        return sum(n_replicas / seconds for seconds in measure(n_processes, n_threads, n_replicas, phase))
 
     rounds = [[rate(*division) for division in divisions] for _ in range(ROUNDS)]
     measured = tuple(
@@ -83,10 +85,16 @@ def why_so_many_processes(measured: Sequence[Measured]) -> str:
     )
 
 
-def _mostly_adversarial(recipe: AnyRecipe, groups: Sequence[Group]) -> bool:
-    """Return whether more than half of the steps have a generator."""
-    adversarial = sum(len(group.replicas) * adversarial_steps(recipe.settings(group.model)) for group in groups)
-    return 2 * adversarial > replica_steps(recipe, groups)
+def _longest_phase(recipe: AnyRecipe, groups: Sequence[Group]) -> Phase:
+    """Return the phase that most steps are in, the first one of several."""
+    n_steps: Counter[Phase] = Counter()
+    for group in groups:
+        settings = recipe.settings(group.model)
+        adversarial = adversarial_steps(settings)
+        for n, kind in ((settings.n_steps - adversarial, False), (adversarial, True)):
+            if n:
+                n_steps[phase_of(recipe, group.model, kind)] += n * len(group.replicas)
+    return max(n_steps, key=lambda phase: n_steps[phase])
 
 
 def _largest(groups: Sequence[Group]) -> int:

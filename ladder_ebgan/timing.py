@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -13,34 +13,68 @@ from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.gan.engine import GANEngine
-from ladder_ebgan.gan.recipe import GANRecipe
+from ladder_ebgan.gan.recipe import GANRecipe, GANSettings
 from ladder_ebgan.gan.training import GANStepper
+from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings
 from ladder_ebgan.training import Stepper, adversarial_steps
 
 N_FIRST_STEPS = {"cpu": 2, "cuda": capture.WARM_UP_STEPS + 1}  # compiled and recorded
 TIMED_STEPS = 5
+WITHOUT_WORK = {  # settings of a ladder that change no step's time, or do only where they are 0
+    *{"n_steps", "learning_rate", "decay_start_step", "classification_weight", "evaluation_statistics"},
+    *{"labeled_subset_seed", "vat_radius", "adversarial_steps", "margin", "energy_weighted", "hinge_weight"},
+    *{"denoising_weights", "pseudo_label_weight", "vat_weight"},
+}
 
 
-def step_seconds(engine: Engine | GANEngine, n_replicas: int, adversarial: bool) -> float:
+class Phase(NamedTuple):
+    """Steps that take the same time: of a model, against a generator or alone; of a GAN, with a margin or not."""
+
+    model: str
+    adversarial: bool
+
+
+def phase_of(recipe: AnyRecipe, model: str, adversarial: bool) -> Phase:
+    """Return the phase of a model, under the name of the first model of the recipe whose steps do the same work."""
+    work = _work(recipe.settings(model), adversarial)
+    alike = (other for other in recipe.models if _work(recipe.settings(other), adversarial) == work)
+    return Phase(next(alike), adversarial)
+
+
+def first_phase(recipe: AnyRecipe, adversarial: bool) -> Phase:
+    """Return the phase of the first model that has such steps."""
+    models = (model for model in recipe.models if not adversarial or adversarial_steps(recipe.settings(model)))
+    return phase_of(recipe, next(models), adversarial)
+
+
+def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str, Any] | None:
+    """Return what the time of a step depends on; None without such steps."""
+    if adversarial and not adversarial_steps(settings):
+        return None
+    if isinstance(settings, GANSettings):
+        return settings.model_dump(exclude={"n_steps": True, "margin": True})
+    fields = type(settings) if adversarial else LadderSettings
+    own = settings.model_dump(include=set(fields.model_fields) - WITHOUT_WORK)
+    own["denoising_weights"] = [weight > 0 for weight in settings.denoising_weights]
+    own["consistency"] = [settings.pseudo_label_weight is not None, settings.vat_weight > 0]
+    if isinstance(settings, EBGANLadderSettings) and adversarial:
+        own["generator"]["learning_rate"] = settings.generator.is_trained
+        own["margin"] = any(value > 0 for value in settings.margin.values)
+    return own
+
+
+def step_seconds(engine: Engine | GANEngine, n_replicas: int, phase: Phase) -> float:
     """Return the mean time of a few steps of `n_replicas` replicas at once, compilation left out."""
-    step = throwaway_step(engine, n_replicas, adversarial)
+    step = throwaway_step(engine, n_replicas, phase)
     return seconds_per_call(step, TIMED_STEPS, engine.resolved.device)
 
 
-def phase_model(recipe: AnyRecipe, adversarial: bool) -> str:
-    """Return the model that a phase is timed with: alone or against a generator; of GANs, with a margin."""
-    if not adversarial:
-        return recipe.models[0]
-    return next(model for model in recipe.models if adversarial_steps(recipe.settings(model)))
-
-
-def throwaway_step(engine: Engine | GANEngine, n_replicas: int, adversarial: bool) -> Callable[[], None]:
+def throwaway_step(engine: Engine | GANEngine, n_replicas: int, phase: Phase) -> Callable[[], None]:
     """Return a function that makes the next whole step of new networks, from drawing the batch to Adam.
 
     The first steps, which compile and record, are already made. A call may return before the device has finished.
     """
-    model, seeds = phase_model(engine.recipe, adversarial), range(n_replicas)
-    return _begun(*_stepper(engine, model, seeds, adversarial), engine.resolved.device)
+    return _begun(*_stepper(engine, phase.model, range(n_replicas), phase.adversarial), engine.resolved.device)
 
 
 def stack_seconds(engine: GANEngine, model: str, recipes: Sequence[GANRecipe], n_steps: int = TIMED_STEPS) -> float:

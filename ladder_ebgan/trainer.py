@@ -12,7 +12,7 @@ from ladder_ebgan.group import GroupEvent, GroupJob, Task
 from ladder_ebgan.ladder_task import LadderTask
 from ladder_ebgan.machine import Resolved, apply
 from ladder_ebgan.runs import Group, RunFolder
-from ladder_ebgan.timing import step_seconds
+from ladder_ebgan.timing import Phase, step_seconds
 
 
 class Trainer:
@@ -38,6 +38,6 @@ class Trainer:
         engine = self.engine
         return GANTask(group, engine) if isinstance(engine, GANEngine) else LadderTask(group, engine)
 
-    def step_seconds(self, n_replicas: int, adversarial: bool) -> float:
+    def step_seconds(self, n_replicas: int, phase: Phase) -> float:
         """Return the mean time of a step of `n_replicas` replicas at once."""
-        return step_seconds(self.engine, n_replicas, adversarial)
+        return step_seconds(self.engine, n_replicas, phase)

@@ -40,6 +40,7 @@ from ladder_ebgan.group import GroupEvent, Stepped
 from ladder_ebgan.machine import Resolved, apply
 from ladder_ebgan.results import CurvePoint, EnergyHistogram, Result
 from ladder_ebgan.runs import Group, RunFolder
+from ladder_ebgan.timing import Phase
 from ladder_ebgan.trainer import Trainer
 
 WORK, TRAIN, MEASURE, STOP, WRITTEN = "work", "train", "measure", "stop", "written"
@@ -167,16 +168,16 @@ class Pool:
     def _write(self, method: str, arguments: tuple[Any, ...]) -> None:
         getattr(self.folder, method)(*arguments)
 
-    def step_seconds(self, n_replicas: int, adversarial: bool) -> float:
+    def step_seconds(self, n_replicas: int, phase: Phase) -> float:
         """Return the mean time of a step of `n_replicas` replicas in each process, all stepping at once."""
-        seconds = self.measure(len(self.workers), self.resolved.n_threads, n_replicas, adversarial)
+        seconds = self.measure(len(self.workers), self.resolved.n_threads, n_replicas, phase)
         return sum(seconds) / len(seconds)
 
-    def measure(self, n_workers: int, n_threads: int, n_replicas: int, adversarial: bool) -> list[float]:
+    def measure(self, n_workers: int, n_threads: int, n_replicas: int, phase: Phase) -> list[float]:
         """Return the time of a step in each of `n_workers` processes that step at the same time."""
         asked = self.workers[:n_workers]
         for worker in asked:
-            worker.send(MEASURE, (n_threads, n_replicas, adversarial))
+            worker.send(MEASURE, (n_threads, n_replicas, phase))
         seconds = [worker.receive()[1] for worker in asked]
         for worker in asked:
             worker.receive()  # IDLE

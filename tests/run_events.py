@@ -11,9 +11,11 @@ from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepp
 from ladder_ebgan.report.tracker import Plan, Planned
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica
+from ladder_ebgan.timing import Phase
 from ladder_ebgan.training import Progress, StepCosts
 
 LADDER = Group("ladder", (Replica(100, 7),))
+ALONE, AGAINST = Phase("ladder", False), Phase("ebgan-ladder", True)
 EBGAN = Group("ebgan-ladder", tuple(Replica(labels, seed) for labels in (100, 200) for seed in range(3)))
 
 
@@ -47,7 +49,10 @@ def written(console: Console) -> str:
 def planned(*groups: Group, n_steps: int = 1000, adversarial_steps: int = 400) -> Plan:
     """EBGANs have so many adversarial steps, ladders none."""
     return Plan(
-        tuple(Planned(g, 0, n_steps, adversarial_steps if g.model == "ebgan-ladder" else 0) for g in groups)
+        tuple(
+            Planned(g, 0, n_steps, adversarial_steps if g.model == "ebgan-ladder" else 0, ALONE, AGAINST)
+            for g in groups
+        )
     )
 
 

@@ -23,7 +23,7 @@ from ladder_ebgan.generator import Generator
 from ladder_ebgan.recipe import EBGANLadderSettings, Recipe
 from ladder_ebgan.search.stacking import stackable
 from ladder_ebgan.streams import Stream, stream_key
-from ladder_ebgan.timing import phase_model
+from ladder_ebgan.timing import first_phase, phase_of
 from ladder_ebgan.training import adversarial_step, ladder_step
 
 MakeRecipe = Callable[..., Recipe]
@@ -261,10 +261,34 @@ def test_the_work_of_a_step_without_a_generator_that_trains(small: MakeRecipe, d
 
 def test_a_step_against_a_generator_is_timed_with_the_first_model_that_has_such_steps(small: MakeRecipe) -> None:
     """A variant may be the only one."""
-    assert [phase_model(small(), adversarial) for adversarial in (False, True)] == ["ladder", "ebgan-ladder"]
+    assert [first_phase(small(), kind).model for kind in (False, True)] == ["ladder", "ebgan-ladder"]
     variant = ('variants.late.of="ebgan-ladder"', 'variants.late.set=["adversarial_steps=3"]')
     recipe = small("ebgan-ladder.adversarial_steps=0", *variant)
-    assert [phase_model(recipe, adversarial) for adversarial in (False, True)] == ["ladder", "late"]
+    assert [first_phase(recipe, kind).model for kind in (False, True)] == ["ladder", "late"]
+
+
+@pytest.mark.parametrize(
+    ("change", "others"),
+    [
+        ("margin.values=[3, 1]", [False, False]),
+        ("learning_rate=0.5", [False, False]),
+        ("hinge_weight=0.5", [False, False]),
+        ("adversarial_steps=2", [False, False]),
+        ("generator.learning_rate=0.5", [False, False]),
+        ("generator.learning_rate=0", [False, True]),
+        ("generator.hidden_sizes=[3]", [False, True]),
+        ("margin.values=[0, 0]", [False, True]),
+        ("corrupt_generated=false", [False, True]),
+        ("denoising_weights.3=0.1", [True, True]),
+        ("vat_weight=1", [True, True]),
+    ],
+)
+def test_steps_that_do_the_same_are_one_phase(change: str, others: list[bool], small: MakeRecipe) -> None:
+    """Whether those of the variant are others than its model's, alone and against a generator."""
+    recipe = small('variants.v.of="ebgan-ladder"', f'variants.v.set=["{change}"]')
+    found = [phase_of(recipe, "v", kind) != phase_of(recipe, "ebgan-ladder", kind) for kind in (False, True)]
+    assert found == others
+    assert phase_of(recipe, "ebgan-ladder", False) == phase_of(recipe, "ladder-matched", False)
 
 
 def test_whether_there_is_a_generator(small: MakeRecipe) -> None:

@@ -137,10 +137,11 @@ ALLOWED: dict[str, set[str]] = {
     "margin": {"alone", "statistics"},
     "group": {"checkpoints", "gan.training", "runs", "training"},
     "timing": {
-        *{"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.recipe", "gan.training", "training"},
+        *{"any_recipe", "batches", "capture", "engine", "gan.engine", "gan.recipe", "gan.training", "recipe"},
+        "training",
     },
     "planning": {"runs"},
-    "processes": {"any_recipe", "machine", "planning", "runs", "training"},
+    "processes": {"any_recipe", "machine", "planning", "runs", "timing", "training"},
     "trainer": {
         *{
             "any_recipe",
@@ -155,7 +156,7 @@ ALLOWED: dict[str, set[str]] = {
         },
         *{"runs", "timing"},
     },
-    "workers": {"any_recipe", "data", "group", "machine", "runs", "trainer"},
+    "workers": {"any_recipe", "data", "group", "machine", "runs", "timing", "trainer"},
     "experiment": {
         *{
             "any_recipe",
@@ -169,7 +170,7 @@ ALLOWED: dict[str, set[str]] = {
             "machine",
             "planning",
         },
-        *{"processes", "runs", "trainer", "training", "workers"},
+        *{"processes", "runs", "timing", "trainer", "training", "workers"},
     },
     "probes": {"batches", "capture", "costs", "floor", "machine", "products", "timing", "training"},
     "bench": {"data", "engine", "floor", "machine", "probes", "recipe", "timing", "training"},
@@ -311,7 +312,9 @@ ALLOWED: dict[str, set[str]] = {
         },
         *{"report.table_layout", "runs", "statistics"},
     },
-    "report.tracker": {"alarms", "experiment", "gan.training", "group", "planning", "runs", "training"},
+    "report.tracker": {
+        *{"alarms", "experiment", "gan.training", "group", "planning", "runs", "timing", "training"},
+    },
     "report.phrases": {"alarms", "experiment", "group", "report.seeds", "report.tracker", "runs"},
     "report.progress": {"experiment", "group", "report.phrases", "report.tracker"},
     "report.screen": {

@@ -19,12 +19,13 @@ from ladder_ebgan.dry_run import DryRun, plan_run
 from ladder_ebgan.experiment import Request, open_experiment
 from ladder_ebgan.report.dry_run import dry_run_json, dry_run_text
 from ladder_ebgan.runs import open_run_folder
+from ladder_ebgan.timing import Phase
 
 
 @pytest.fixture
 def step_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """One second for a step alone, ten with a generator."""
-    monkeypatch.setattr(trainer, "step_seconds", lambda _engine, _n, adversarial: 10.0 if adversarial else 1.0)
+    monkeypatch.setattr(trainer, "step_seconds", lambda _engine, _n, phase: 10.0 if phase.adversarial else 1.0)
 
 
 def request(output: Path, *more: str, **changed: str) -> Request:
@@ -222,12 +223,12 @@ def test_a_fresh_start_begins_with_nothing(tmp_path: Path, tmp_path_factory: pyt
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of two cores on which two processes are faster: 2 / 1.5 replica-steps a second against 1."""
 
-    def measure(n_processes: int, _: int, n_replicas: int, adversarial: bool) -> list[float]:
+    def measure(n_processes: int, _: int, n_replicas: int, phase: Phase) -> list[float]:
         return [n_replicas * (1.0 if n_processes == 1 else 1.5)] * n_processes
 
     @contextmanager
     def pool(*_: Any) -> Iterator[Any]:
-        yield SimpleNamespace(measure=measure, step_seconds=lambda n_replicas, adversarial: 30.0)
+        yield SimpleNamespace(measure=measure, step_seconds=lambda n_replicas, phase: 30.0)
 
     monkeypatch.setattr(experiment, "worker_pool", pool)
     monkeypatch.setattr("ladder_ebgan.machine.available_cores", lambda: 2)

@@ -13,6 +13,7 @@ from ladder_ebgan.planning import plan_groups
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica, RunFolder, read_rows
+from ladder_ebgan.timing import Phase
 
 SEEDS = [Replica(20, seed) for seed in range(5)]
 
@@ -61,16 +62,16 @@ def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch:
     """Of one second each alone and ten with a generator: 20 + 13 * 10 + 11; 5 and 3 steps less with checkpoints."""
     from ladder_ebgan import experiment, trainer
 
-    asked: list[tuple[int, bool]] = []
+    asked: list[tuple[int, Phase]] = []
 
-    def seconds(_engine: object, n_replicas: int, adversarial: bool) -> float:
-        asked.append((n_replicas, adversarial))
-        return 10.0 if adversarial else 1.0
+    def seconds(_engine: object, n_replicas: int, phase: Phase) -> float:
+        asked.append((n_replicas, phase))
+        return 10.0 if phase.adversarial else 1.0
 
     monkeypatch.setattr(trainer, "step_seconds", seconds)
     with open_experiment(request(tmp_path / "run")) as opened:
         assert opened.estimated_seconds() == 20 + 130 + 11
-        assert asked == [(2, False), (2, True)]  # each kind once
+        assert asked == [(2, Phase("ladder", False)), (2, Phase("ebgan-ladder", True))]  # each kind once
         done = {"ladder-20-0": 5, "ebgan-ladder-20-0": 16}
         monkeypatch.setattr(experiment, "checkpoint_step", lambda path: done[path.stem])
         assert opened.estimated_seconds() == 15 + 8

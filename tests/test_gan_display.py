@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from run_events import Clock, result
+from run_events import AGAINST, ALONE, Clock, result
 
 from ladder_ebgan.gan.training import GANCosts, GANProgress
 from ladder_ebgan.group import GroupFinished, GroupStarted, Stepped
@@ -18,7 +18,9 @@ EBGAN, GAN = (Group(model, (Replica(0, 0), Replica(0, 1))) for model in ("ebgan"
 
 
 def tracker() -> Tracker:
-    return Tracker(Plan((Planned(EBGAN, 0, 100, 100), Planned(GAN, 0, 100, 0))), Clock())
+    return Tracker(
+        Plan((Planned(EBGAN, 0, 100, 100, ALONE, AGAINST), Planned(GAN, 0, 100, 0, ALONE, AGAINST))), Clock()
+    )
 
 
 def stepped(group: Group, step: int, diverged: bool = False) -> Stepped:

@@ -23,6 +23,7 @@ from ladder_ebgan.processes import (
 )
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.runs import Group, Replica
+from ladder_ebgan.timing import Phase
 
 ONE = Resolved(torch.device("cpu"), "a processor", "float32", 4, False, 4)
 RECIPE = load_recipe("table2", tiny.settings()[1::2])
@@ -39,9 +40,9 @@ def plans(n_replicas: int, model: str = "ladder") -> dict[int, list[Group]]:
     }
 
 
-def measured_by(asked: list[tuple[int, int, int, bool]]) -> Callable[[int, int, int, bool], list[float]]:
-    def measure(n_processes: int, n_threads: int, n_replicas: int, adversarial: bool) -> list[float]:
-        asked.append((n_processes, n_threads, n_replicas, adversarial))
+def measured_by(asked: list[tuple[int, int, int, Phase]]) -> Callable[[int, int, int, Phase], list[float]]:
+    def measure(n_processes: int, n_threads: int, n_replicas: int, phase: Phase) -> list[float]:
+        asked.append((n_processes, n_threads, n_replicas, phase))
         return [n_replicas * COSTS[n_processes]] * n_processes
 
     return measure
@@ -67,7 +68,7 @@ def test_which_divisions_are_measured(n_cores: int, n_replicas: int, counts: lis
 
 def test_the_fastest_division_is_taken() -> None:
     """8 replicas: 1 / 0.1 = 10 a second in one process, 2 / 0.15 = 13.33 in two, 4 / 0.5 = 8 in four."""
-    asked: list[tuple[int, int, int, bool]] = []
+    asked: list[tuple[int, int, int, Phase]] = []
     best = fastest_division(ONE, plans(8), RECIPE, measured_by(asked))
     assert (best.n_processes, best.n_threads) == (2, 2)
     assert best.measured == (
@@ -75,7 +76,8 @@ def test_the_fastest_division_is_taken() -> None:
         Measured(2, 2, 4, 13.33, 1.0),
         Measured(4, 1, 2, 8.0, 1.0),
     )
-    assert asked == [(1, 4, 4, False), (2, 2, 4, False), (4, 1, 2, False)] * processes.ROUNDS
+    alone = Phase("ladder", False)
+    assert asked == [(1, 4, 4, alone), (2, 2, 4, alone), (4, 1, 2, alone)] * processes.ROUNDS
     assert why_so_many_processes(best.measured) == (
         "2 processes with 2 threads each: 13.3 replica-steps a second, "
         "against 10 in one process with 4 threads and 8 in 4 processes with 1 thread each"
@@ -92,7 +94,7 @@ def test_processes_without_work_count_against_a_division() -> None:
 def test_one_disturbed_measurement_does_not_decide() -> None:
     calls = iter(range(100))
 
-    def measure(n_processes: int, n_threads: int, n_replicas: int, adversarial: bool) -> list[float]:
+    def measure(n_processes: int, n_threads: int, n_replicas: int, phase: Phase) -> list[float]:
         slowed = 100 if next(calls) == 1 else 1  # two processes, in the first round
         return [slowed * n_replicas * COSTS[n_processes]] * n_processes
 
@@ -103,9 +105,10 @@ def test_one_disturbed_measurement_does_not_decide() -> None:
 def test_what_most_steps_are_is_timed(steps: str, adversarial: bool) -> None:
     """13 of 24 steps have a generator, or just half."""
     recipe = load_recipe("table2", tiny.settings(ebgan_ladder__adversarial_steps=steps)[1::2])
-    asked: list[tuple[int, int, int, bool]] = []
+    asked: list[tuple[int, int, int, Phase]] = []
     fastest_division(ONE, plans(8, "ebgan-ladder"), recipe, measured_by(asked))
-    assert {kind for *_, kind in asked} == {adversarial}
+    model = "ebgan-ladder" if adversarial else "ladder"  # alone both do the same
+    assert {phase for *_, phase in asked} == {Phase(model, adversarial)}
 
 
 def test_divisions_in_words() -> None:
@@ -126,9 +129,9 @@ def request(output: Path, **changed: Any) -> Request:
 
 
 @pytest.fixture
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int, bool]]:
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int, Phase]]:
     """A machine of two cores on which two processes are faster; what was measured."""
-    asked: list[tuple[int, int, int, bool]] = []
+    asked: list[tuple[int, int, int, Phase]] = []
 
     @contextmanager
     def pool(*arguments: Any) -> Iterator[Any]:
@@ -142,7 +145,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int, bool
     return asked
 
 
-def test_a_long_run_is_measured_once(tmp_path: Path, two_cores: list[tuple[int, int, int, bool]]) -> None:
+def test_a_long_run_is_measured_once(tmp_path: Path, two_cores: list[tuple[int, int, int, Phase]]) -> None:
     notices: list[str] = []
     with open_experiment(request(tmp_path / "run"), notices.append) as opened:
         assert notices == ["Measuring how many processes use the cores of this machine best ..."]
@@ -170,7 +173,7 @@ def test_a_long_run_is_measured_once(tmp_path: Path, two_cores: list[tuple[int, 
     "changed", [{"seeds": (0,)}, {"recipe": load_recipe("table2", tiny.settings(ladder__n_steps="19")[1::2])}]
 )
 def test_what_is_not_worth_it_is_not_measured(
-    tmp_path: Path, two_cores: list[tuple[int, int, int, bool]], changed: dict[str, Any]
+    tmp_path: Path, two_cores: list[tuple[int, int, int, Phase]], changed: dict[str, Any]
 ) -> None:
     with open_experiment(request(tmp_path / "run", **changed)) as opened:
         assert (opened.resolved.n_processes, opened.resolved.n_threads, opened.resolved.measured) == (1, 2, ())
@@ -179,7 +182,7 @@ def test_what_is_not_worth_it_is_not_measured(
 
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_what_was_asked_for_is_not_measured(
-    tmp_path: Path, two_cores: list[tuple[int, int, int, bool]], n_processes: int
+    tmp_path: Path, two_cores: list[tuple[int, int, int, Phase]], n_processes: int
 ) -> None:
     with open_experiment(request(tmp_path / "run", n_processes=n_processes)) as opened:
         assert (opened.resolved.n_processes, opened.resolved.n_threads) == (n_processes, 2 // n_processes)
@@ -198,7 +201,7 @@ def test_a_single_group_needs_no_workers(tmp_path: Path) -> None:
 def test_the_estimate_is_that_of_processes_side_by_side(tmp_path: Path) -> None:
     """3 ladders of 20 steps in groups of 2 and 1: with 2 and 1 seconds a step the longer one takes 40 seconds."""
     with open_experiment(request(tmp_path / "run", n_processes=2, seeds=(0, 1, 2))) as opened:
-        vars(opened.trainer)["step_seconds"] = lambda n_replicas, adversarial: float(n_replicas)
+        vars(opened.trainer)["step_seconds"] = lambda n_replicas, phase: float(n_replicas)
         assert opened.estimated_seconds() == 40.0
 
 

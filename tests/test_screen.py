@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_events import EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped
+from run_events import AGAINST, ALONE, EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped
 
 from ladder_ebgan.experiment import Stopped
 from ladder_ebgan.report.screen import screen_lines
@@ -24,7 +24,7 @@ def words(line: str) -> list[str]:
 def halfway() -> Tracker:
     """A ladder done in ten seconds, and then 100 of 400 adversarial steps in another ten."""
     clock = Clock()
-    tracker = Tracker(replace(planned(LADDER, EBGAN), step_seconds={(6, False): 0.05, (1, False): 0.02}), clock)
+    tracker = Tracker(replace(planned(LADDER, EBGAN), step_seconds={(6, ALONE): 0.05, (1, ALONE): 0.02}), clock)
     tracker.take(started(LADDER))
     tracker.take(measured(LADDER, 6.5))
     clock.now += 10
@@ -106,7 +106,7 @@ def test_after_the_last_step_it_tests(halfway: Tracker) -> None:
 
 
 def test_a_fast_speed_has_no_decimals(halfway: Tracker) -> None:
-    halfway.step_seconds[6, False] = 1 / 12345
+    halfway.step_seconds[6, ALONE] = 1 / 12345
     halfway.look(stepped(EBGAN, 500))
     assert "12,345" in words(shown(halfway)[2])
 
@@ -159,7 +159,9 @@ def many(n_processes: int = 2) -> Tracker:
     groups = [
         Group(model, tuple(replicas[i : i + 4])) for model in ("ladder", "ebgan-ladder") for i in range(0, 45, 4)
     ]
-    tracker = Tracker(Plan(tuple(Planned(group, 0, 100, 0) for group in groups), (), n_processes), Clock())
+    tracker = Tracker(
+        Plan(tuple(Planned(group, 0, 100, 0, ALONE, AGAINST) for group in groups), (), n_processes), Clock()
+    )
     for group in groups[:5]:
         tracker.take(started(group))
         tracker.look(stepped(group, 50))

@@ -6,7 +6,7 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_events import EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped
+from run_events import AGAINST, ALONE, EBGAN, LADDER, Clock, finished, measured, planned, result, started, stepped
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ladder_ebgan.commands.run import request_of
@@ -38,7 +38,7 @@ def test_the_plan_is_that_of_the_experiment(tmp_path: Path) -> None:
         list(opened.run(lambda: "SIGTERM"))
         opened.folder.add_results([result("ladder", 30, 0, 5.0)])
     with open_experiment(request) as opened:
-        opened.step_seconds[1, False] = 0.5
+        opened.step_seconds[1, ALONE] = 0.5
         plan = plan_of(opened)
     assert [(p.group.model, p.first_step, p.n_steps, p.adversarial_steps) for p in plan.groups] == [
         ("ladder", 1, 20, 0),
@@ -47,7 +47,7 @@ def test_the_plan_is_that_of_the_experiment(tmp_path: Path) -> None:
         ("ebgan-ladder", 0, 24, 13),
     ]
     assert plan.results == (result("ladder", 30, 0, 5.0),)
-    assert (plan.n_processes, plan.step_seconds) == (1, {(1, False): 0.5})
+    assert (plan.n_processes, plan.step_seconds) == (1, {(1, ALONE): 0.5})
 
 
 def test_a_look_has_the_means_of_each_budget() -> None:
@@ -126,12 +126,12 @@ def test_what_trained_when_the_run_stopped_is_stopped() -> None:
 def test_time_left_goes_by_the_kinds_of_steps_to_come() -> None:
     """400 steps with a generator of 0.2 s, then 600 without of 0.1 s; timed, then as they go."""
     clock = Clock()
-    plan = Plan(planned(EBGAN).groups, (), 1, {(6, True): 0.2})
+    plan = Plan(planned(EBGAN).groups, (), 1, {(6, AGAINST): 0.2})
     tracker = Tracker(plan, clock)
     progress = tracker.groups[EBGAN]
     assert tracker.seconds_left(progress) is None  # nobody has timed the second kind
     assert tracker.run_seconds_left() is None
-    tracker.step_seconds[6, False] = 0.1
+    tracker.step_seconds[6, ALONE] = 0.1
     assert tracker.seconds_left(progress) == pytest.approx(400 * 0.2 + 600 * 0.1)
     tracker.take(started(EBGAN, first_step=100))
     assert tracker.seconds_left(progress) == pytest.approx(300 * 0.2 + 600 * 0.1)
@@ -154,7 +154,7 @@ def test_time_left_goes_by_the_kinds_of_steps_to_come() -> None:
 def test_time_left_of_the_run_is_that_of_the_process_that_ends_last() -> None:
     """Four groups of 100 steps of 1 s in two processes; one is done, one has 40 steps left."""
     groups = [Group("ladder", (Replica(100, seed),)) for seed in range(4)]
-    plan = Plan(tuple(Planned(group, 0, 100, 0) for group in groups), (), 2, {(1, False): 1.0})
+    plan = Plan(tuple(Planned(group, 0, 100, 0, ALONE, AGAINST) for group in groups), (), 2, {(1, ALONE): 1.0})
     tracker = Tracker(plan, Clock())
     assert tracker.run_seconds_left() == 200
     for group in groups[:2]:

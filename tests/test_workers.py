@@ -24,6 +24,7 @@ from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepp
 from ladder_ebgan.machine import Resolved
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.runs import Group, Replica, RunFolder
+from ladder_ebgan.timing import Phase
 from ladder_ebgan.workers import Pool, Work, Worker, serve, worker_pool
 
 RESOLVED = Resolved(torch.device("cpu"), "a processor", "float32", 4, False, 1, 2)
@@ -135,7 +136,7 @@ def test_a_worker_that_is_told_to_stop_leaves_a_checkpoint(work: Work, tmp_path:
 
 def test_a_worker_is_asked_for_the_time_of_a_step(work: Work) -> None:
     with served(work) as connection:
-        connection.send((workers.MEASURE, (1, 2, True)))
+        connection.send((workers.MEASURE, (1, 2, Phase("ebgan-ladder", True))))
         kind, seconds = received(connection)
         assert kind == workers.SECONDS
         assert 0 < seconds < 60
@@ -274,8 +275,10 @@ def test_steps_are_timed_in_all_workers_at_once(tmp_path: Path) -> None:
     script = [[(workers.SECONDS, seconds), (workers.IDLE, None)] for seconds in (2.0, 4.0)]
     with scripted(*script) as started:
         pool = Pool(RunFolder(tmp_path, {}), RESOLVED, list(started))
-        assert pool.step_seconds(3, True) == 3.0
-        assert [worker.heard for worker in started] == [[(workers.MEASURE, (1, 3, True))]] * 2
+        assert pool.step_seconds(3, Phase("ebgan-ladder", True)) == 3.0
+        assert [worker.heard for worker in started] == [
+            [(workers.MEASURE, (1, 3, Phase("ebgan-ladder", True)))]
+        ] * 2
 
 
 def test_a_worker_that_cannot_start_is_told(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +299,6 @@ def test_a_pool_times_steps_and_leaves_nobody_behind(work: Work, tmp_path: Path)
     with worker_pool(RunFolder(tmp_path, work.record), work.recipe, work.dataset, RESOLVED, 1) as pool:
         started = {worker.process.pid for worker in pool.workers}
         assert tiny.alive(started) == started
-        assert 0 < pool.step_seconds(1, False) < 60
+        assert 0 < pool.step_seconds(1, Phase("ladder", False)) < 60
     assert tiny.alive(started) == set()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked

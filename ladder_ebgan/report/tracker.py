@@ -19,6 +19,7 @@ from ladder_ebgan.group import CurveMeasured, GroupFinished, GroupStarted, Stepp
 from ladder_ebgan.planning import total_seconds
 from ladder_ebgan.results import CurvePoint, Result
 from ladder_ebgan.runs import Group, Replica
+from ladder_ebgan.timing import Phase, phase_of
 from ladder_ebgan.training import StepCosts, adversarial_steps
 
 SPEED_SECONDS = 60.0  # that a speed is over, so that curve points and checkpoints have their share in it
@@ -36,6 +37,8 @@ class Planned:
     first_step: int  # what its checkpoint has
     n_steps: int
     adversarial_steps: int
+    alone: Phase  # what its steps are timed as without a generator
+    against: Phase  # and with one
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Plan:
     groups: tuple[Planned, ...]
     results: tuple[Result, ...] = ()  # of earlier starts
     n_processes: int = 1
-    step_seconds: Mapping[tuple[int, bool], float] = field(default_factory=dict)  # as `Experiment.step_seconds`
+    step_seconds: Mapping[tuple[int, Phase], float] = field(default_factory=dict)  # as `Experiment.step_seconds`
     points: tuple[CurvePoint, ...] = ()  # of the learning curves, as far as they are not measured again
 
 
@@ -53,9 +56,10 @@ def plan_of(experiment: Experiment) -> Plan:
     """Return what an experiment is about to do."""
     groups, points, history = [], list[CurvePoint](), experiment.folder.history()
     for group in experiment.groups:
-        settings = experiment.request.recipe.settings(group.model)
-        first_step = experiment.steps_done(group)
-        groups.append(Planned(group, first_step, settings.n_steps, adversarial_steps(settings)))
+        recipe = experiment.request.recipe
+        settings, first_step = recipe.settings(group.model), experiment.steps_done(group)
+        phases = (phase_of(recipe, group.model, adversarial) for adversarial in (False, True))
+        groups.append(Planned(group, first_step, settings.n_steps, adversarial_steps(settings), *phases))
         points += [point for point in history if group.has(point) and point.step <= first_step]
     results, n_processes = experiment.folder.results(), experiment.resolved.n_processes
     return Plan(tuple(groups), tuple(results), n_processes, experiment.step_seconds, tuple(points))
@@ -108,6 +112,7 @@ class GroupProgress:
     def __init__(self, planned: Planned) -> None:
         self.group, self.n_steps = planned.group, planned.n_steps
         self.adversarial_steps = planned.adversarial_steps
+        self.phases = {False: planned.alone, True: planned.against}
         self.step, self.status = planned.first_step, WAITING
         self.speed = Speed()
         self.steps_per_second: float | None = None
@@ -142,7 +147,7 @@ class Tracker:
         self.groups = {planned.group: GroupProgress(planned) for planned in plan.groups}
         self.results: dict[tuple[str, int], list[Result]] = {}  # by model and labels, as they come
         self.n_processes = plan.n_processes
-        self.step_seconds = dict(plan.step_seconds)  # by number of replicas and whether there is a generator
+        self.step_seconds = dict(plan.step_seconds)  # by number of replicas and phase
         self.watch = Watch()
         self.watch.take(plan.points)
         self._add(plan.results)
@@ -176,8 +181,9 @@ class Tracker:
         progress.diverged = set(replicas) - progress.costs.keys()
         progress.step, progress.margin = it.step, it.margin
         progress.status = TESTING if it.step == progress.n_steps else TRAINING
-        kind = (len(replicas), it.margin is not None)
-        speed = progress.speed.read(self.clock(), it.step, kind[1])
+        adversarial = it.margin is not None
+        kind = (len(replicas), progress.phases[adversarial])
+        speed = progress.speed.read(self.clock(), it.step, adversarial)
         if speed:
             self.step_seconds[kind] = 1 / speed
         progress.steps_per_second = 1 / self.step_seconds[kind] if kind in self.step_seconds else None
@@ -197,7 +203,8 @@ class Tracker:
         seconds = 0.0
         for n_steps, adversarial in ((n_adversarial, True), (n_left - n_adversarial, False)):
             if n_steps:
-                seconds += n_steps * self.step_seconds.get((len(progress.group.replicas), adversarial), math.nan)
+                kind = (len(progress.group.replicas), progress.phases[adversarial])
+                seconds += n_steps * self.step_seconds.get(kind, math.nan)
         return None if math.isnan(seconds) else seconds
 
     def run_seconds_left(self) -> float | None:
