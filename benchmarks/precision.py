@@ -108,8 +108,9 @@ def _precision(folder: RunFolder) -> str:
 
 def _results(folder: RunFolder, models: Sequence[str]) -> Results:
     results = [result for result in folder.results() if not models or result.model in models]
-    if not results:
-        of = f" of {', '.join(models)}" if models else ""
+    missing = sorted(set(models) - {result.model for result in results})
+    if missing or not results:
+        of = f" of {missing[0]}" if missing else ""
         raise UsageError(f"{folder.path} has no finished replica{of}: let the run finish first")
     return {(result.model, result.labels, result.seed): result for result in results}
 

@@ -10,6 +10,7 @@ import click
 
 from ladder_ebgan._version import __version__
 from ladder_ebgan.commands.bench import bench
+from ladder_ebgan.commands.console import without_fresh
 from ladder_ebgan.commands.data import data
 from ladder_ebgan.commands.doctor import doctor
 from ladder_ebgan.commands.grid import grid
@@ -87,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = words[0] if words else ""
 
     def fail(message: str, exit_code: int) -> None:
-        again = "the same command"
-        _fail(message.replace(again, f"{again} without --fresh") if "--fresh" in words else message, exit_code)
+        _fail(message.replace("the same command", f"the same command{without_fresh(words)}"), exit_code)
 
     try:
         Path.cwd()  # libraries that torch loads later end the process where there is none

@@ -6,9 +6,10 @@ from typing import Literal
 
 from ladder_ebgan.disk import ReplicaBytes, replica_bytes
 from ladder_ebgan.experiment import Experiment
+from ladder_ebgan.folders import files_bytes
 from ladder_ebgan.group import GroupStarted
 from ladder_ebgan.planning import finished_replicas
-from ladder_ebgan.runs import Replica, trained_bytes
+from ladder_ebgan.runs import RUN_FILES, TRAINED_FILES, Replica
 from ladder_ebgan.system import free_bytes
 
 FolderState = Literal["new", "goes on", "started anew"]
@@ -37,8 +38,8 @@ class DryRun:
     groups: list[GroupStarted]  # in the order in which they begin, each with the step that it goes on from
     seconds: float  # that training takes, going by a few timed steps
     finished_bytes: int  # of the folder when all is done
-    kept_bytes: int  # of these, what is there already
     checkpoint_bytes: int  # more than that, at most, while it trains
+    replaced_bytes: int  # of both, what is there already, or with --fresh was there before
     free_bytes: int | None
 
     @property
@@ -57,7 +58,8 @@ def plan_run(experiment: Experiment) -> DryRun:
         for group in experiment.groups
     ]
     new_bytes, checkpoint_bytes = _disk(experiment)
-    kept_bytes = 0 if experiment.request.fresh else trained_bytes(folder.path)
+    fresh = experiment.request.fresh
+    kept_bytes = 0 if fresh else files_bytes(folder.path, TRAINED_FILES)
     return DryRun(
         experiment=experiment,
         folder_state=_folder_state(experiment),
@@ -65,8 +67,8 @@ def plan_run(experiment: Experiment) -> DryRun:
         groups=groups,
         seconds=experiment.estimated_seconds(),
         finished_bytes=kept_bytes + new_bytes,
-        kept_bytes=kept_bytes,
         checkpoint_bytes=checkpoint_bytes,
+        replaced_bytes=files_bytes(folder.path, RUN_FILES if fresh else [*TRAINED_FILES, "checkpoints"]),
         free_bytes=free_bytes(folder.path),
     )
 

@@ -142,6 +142,8 @@ def open_experiment(
             folder = view_run_folder(path, description, request.fresh)
         else:
             folder = stack.enter_context(open_run_folder(path, description, request.fresh))
+        if not folder.record["starts"]:  # though there may be a record, of a start that was ended before it began
+            folder.record["resolved"] = resolved.stored()
         resolved = resolved.kept(folder.record["resolved"])
         if not dry_run:
             _put_right(folder)

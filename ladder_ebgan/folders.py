@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,12 @@ def remove_files(path: Path, names: Sequence[str]) -> None:
             shutil.rmtree(path / name)
         else:
             (path / name).unlink(missing_ok=True)
+
+
+def files_bytes(path: Path, names: Iterable[str]) -> int:
+    """Return how much disk files and folders of these names take, as far as they are there."""
+    files = [file for name in names for file in (path / name, *path.glob(f"{name}/*"))]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def first_difference(there: Any, here: Any, key: str = "") -> str | None:

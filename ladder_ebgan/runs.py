@@ -230,12 +230,6 @@ def view_run_folder(path: Path, description: dict[str, Any], fresh: bool) -> Run
     return RunFolder(path, _new_record(description) if fresh else _record(path, description))
 
 
-def trained_bytes(path: Path) -> int:
-    """Return how much disk the results of a run take: curves, predictions and models, no tables and figures."""
-    files = [file for name in TRAINED_FILES for file in (path / name, *path.glob(f"{name}/*"))]
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
 def read_record(path: Path) -> dict[str, Any]:
     """Read `run.json` of a run folder.
 

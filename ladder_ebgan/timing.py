@@ -13,7 +13,7 @@ from ladder_ebgan.any_recipe import AnyRecipe
 from ladder_ebgan.batches import WINDOW_STEPS
 from ladder_ebgan.engine import Engine
 from ladder_ebgan.gan.engine import GANEngine
-from ladder_ebgan.gan.recipe import GANRecipe, GANSettings
+from ladder_ebgan.gan.recipe import EBGANSettings, GANRecipe, GANSettings
 from ladder_ebgan.gan.training import GANStepper
 from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings
 from ladder_ebgan.training import Stepper, adversarial_steps
@@ -23,7 +23,11 @@ TIMED_STEPS = 5
 WITHOUT_WORK = {  # settings of a ladder that change no step's time, or do only where they are 0
     *{"n_steps", "learning_rate", "decay_start_step", "classification_weight", "evaluation_statistics"},
     *{"labeled_subset_seed", "vat_radius", "adversarial_steps", "margin", "energy_weighted", "hinge_weight"},
-    *{"denoising_weights", "pseudo_label_weight", "vat_weight"},
+    *{"denoising_weights", "pseudo_label_weight", "vat_weight", "pulling_away_weight"},
+}
+WITHOUT_WORK_OF_GAN: dict[str, Any] = {
+    **dict.fromkeys(["n_steps", "margin", "pulling_away_weight"], True),
+    **{part: {"learning_rate", "weight_std"} for part in ("discriminator", "generator")},
 }
 
 
@@ -44,7 +48,7 @@ def phase_of(recipe: AnyRecipe, model: str, adversarial: bool) -> Phase:
 def first_phase(recipe: AnyRecipe, adversarial: bool) -> Phase:
     """Return the phase of the first model that has such steps."""
     models = (model for model in recipe.models if not adversarial or adversarial_steps(recipe.settings(model)))
-    return phase_of(recipe, next(models), adversarial)
+    return Phase(next(models), adversarial)
 
 
 def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str, Any] | None:
@@ -52,14 +56,17 @@ def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str
     if adversarial and not adversarial_steps(settings):
         return None
     if isinstance(settings, GANSettings):
-        return settings.model_dump(exclude={"n_steps": True, "margin": True})
+        gan = settings.model_dump(exclude=WITHOUT_WORK_OF_GAN)
+        pulls_away = isinstance(settings, EBGANSettings) and settings.pulling_away_weight > 0
+        return gan | {"trained": settings.generator.learning_rate > 0, "pulls_away": pulls_away}
     fields = type(settings) if adversarial else LadderSettings
     own = settings.model_dump(include=set(fields.model_fields) - WITHOUT_WORK)
     own["denoising_weights"] = [weight > 0 for weight in settings.denoising_weights]
     own["consistency"] = [settings.pseudo_label_weight is not None, settings.vat_weight > 0]
     if isinstance(settings, EBGANLadderSettings) and adversarial:
-        own["generator"]["learning_rate"] = settings.generator.is_trained
+        own["generator"] |= {"learning_rate": settings.generator.is_trained, "weight_std": None}
         own["margin"] = any(value > 0 for value in settings.margin.values)
+        own["pulls_away"] = settings.pulling_away_weight > 0
     return own
 
 

@@ -281,6 +281,8 @@ def test_a_step_against_a_generator_is_timed_with_the_first_model_that_has_such_
         ("corrupt_generated=false", [False, True]),
         ("denoising_weights.3=0.1", [True, True]),
         ("vat_weight=1", [True, True]),
+        ("pulling_away_weight=0.1", [False, True]),
+        ("generator.weight_std=0.5", [False, False]),
     ],
 )
 def test_steps_that_do_the_same_are_one_phase(change: str, others: list[bool], small: MakeRecipe) -> None:

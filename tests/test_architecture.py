@@ -175,7 +175,7 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"batches", "capture", "costs", "floor", "machine", "products", "timing", "training"},
     "bench": {"data", "engine", "floor", "machine", "probes", "recipe", "timing", "training"},
     "disk": {"any_recipe", "data", "floor", "gan.frame", "gan.recipe", "gan.task", "ladder_task", "training"},
-    "dry_run": {"disk", "experiment", "group", "planning", "runs", "system"},
+    "dry_run": {"disk", "experiment", "folders", "group", "planning", "runs", "system"},
     "doctor.finding": set(),
     "doctor.packages": set(),
     "doctor.environment": {"doctor.finding"},

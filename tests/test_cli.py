@@ -14,7 +14,7 @@ from tiny import parameters_of_run
 
 from ladder_ebgan import __version__, cli
 from ladder_ebgan.any_recipe import load_any_recipe
-from ladder_ebgan.commands.console import print_table
+from ladder_ebgan.commands.console import print_table, without_fresh
 from ladder_ebgan.commands.options import WholeNumbers
 from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
@@ -305,6 +305,14 @@ def test_data_sets_are_listed_and_described() -> None:
     assert f"fingerprint   {described['fingerprint']}\n" in text
     first = described["classes"][0]
     assert f"0             {first['n_train']:15}  {first['n_test']:11}\n" in text
+
+
+def test_what_goes_on_is_not_what_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in (("1", " without LADDER_EBGAN_RUN_FRESH"), ("false", ""), ("", "")):
+        monkeypatch.setenv("LADDER_EBGAN_RUN_FRESH", value)
+        assert without_fresh(["run"]) == expected
+        assert without_fresh(["run", "--fresh"]) == " without --fresh"
+        assert without_fresh(["search"]) == without_fresh([]) == ""
 
 
 FULL = OSError(28, "No space left on device")

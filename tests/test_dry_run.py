@@ -286,9 +286,22 @@ def test_what_there_is_to_know_of_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert json.loads(dry_run_json(unknown))["free_bytes"] is None
     enough = replace(found, free_bytes=found.finished_bytes + found.checkpoint_bytes)
     assert warning not in dry_run_text(enough, None)
-    there = replace(enough, kept_bytes=found.finished_bytes, free_bytes=found.checkpoint_bytes)
+    there = replace(enough, replaced_bytes=found.finished_bytes, free_bytes=found.checkpoint_bytes)
     assert warning not in dry_run_text(there, None)
     assert warning in dry_run_text(replace(there, free_bytes=found.checkpoint_bytes - 1), None)
+
+
+@pytest.mark.usefixtures("step_times")
+def test_what_is_there_needs_no_room(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of a finished run to be added to: its results and what a checkpoint takes; all of it where it is thrown away."""
+    folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "x").write_bytes(bytes(1000))
+    names = ("results.csv", "history.csv", "energies.csv", "predictions/", "models/", "checkpoints/")
+    files = {name: len(content) for name, content in tiny.content(folder).items()}
+    kept = sum(size for name, size in files.items() if name.startswith(names))
+    assert plan(folder, "--seeds", "3").replaced_bytes == kept
+    assert plan(folder, "--fresh").replaced_bytes == sum(files.values()) - files["run.json"] - files.get(".lock", 0)
     assert dry_run.free_bytes(tmp_path) is not None
 
 

@@ -81,7 +81,10 @@ def test_early_stopping(estimator: Any) -> None:
 def test_without_early_stopping_all_steps_are_made() -> None:
     fitted = LadderClassifier([6], n_steps=110, batch_size=10, random_state=0).fit(IRIS, FEW)
     assert (fitted.n_iter_, fitted.best_steps_) == (110, (110,))
-    assert [point["step"] for point in fitted.history_] == list(range(5, 111, 5))  # 100 of 2,000 steps are 5 of 110
+    assert [point["step"] for point in fitted.history_] == [
+        *range(6, 109, 6),
+        110,
+    ]  # 100 of 2,000 steps are 5.5 of 110
     assert set(fitted.history_[0]) == {"step", "classification_cost", "denoising_cost"}
     assert fitted.model_.labels == 24
 

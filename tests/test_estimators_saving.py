@@ -258,10 +258,12 @@ def test_a_folder_of_files_is_no_ensemble_if_the_tables_were_others(tmp_path: Pa
 
 def test_files_of_one_table_are_an_ensemble(tmp_path: Path) -> None:
     alone = [LadderClassifier([6], random_state=i, **TINY | {"n_replicas": 1}).fit(X, NUMBERS) for i in (2, 3)]
+    alone[1].n_iter_ = 300  # as early stopping has it
     for estimator in alone:
         estimator.save(tmp_path / f"{estimator.seeds_[0]}.safetensors")
     together = LadderClassifier.load(tmp_path)
     assert together.seeds_ == (2, 3)
     assert (together.n_replicas, together.best_steps_, together.history_) == (2, 2 * alone[0].best_steps_, [])
+    assert together.n_iter_ == 300
     of_each = np.stack([estimator.predict_proba(X) for estimator in alone])
     assert_allclose(together.predict_proba_replicas(X), of_each, rtol=1e-4, atol=1e-6)

@@ -12,7 +12,7 @@ from ladder_ebgan.group import Stepped
 from ladder_ebgan.planning import plan_groups
 from ladder_ebgan.recipe import load_recipe
 from ladder_ebgan.results import CurvePoint, Result
-from ladder_ebgan.runs import Group, Replica, RunFolder, read_rows
+from ladder_ebgan.runs import Group, Replica, RunFolder, open_run_folder, read_rows
 from ladder_ebgan.timing import Phase
 
 SEEDS = [Replica(20, seed) for seed in range(5)]
@@ -75,6 +75,18 @@ def test_an_estimate_counts_the_steps_that_are_left(tmp_path: Path, monkeypatch:
         done = {"ladder-20-0": 5, "ebgan-ladder-20-0": 16}
         monkeypatch.setattr(experiment, "checkpoint_step", lambda path: done[path.stem])
         assert opened.estimated_seconds() == 15 + 8
+
+
+def test_what_a_start_chose_that_never_began_is_not_kept(tmp_path: Path) -> None:
+    """A folder cleared by --fresh, whose start was ended while it measured."""
+    path = tmp_path / "run"
+    with open_experiment(request(path)) as opened:
+        description = {key: value for key, value in opened.folder.record.items() if key not in {"groups", "starts"}}
+    with open_run_folder(path, description, fresh=True):
+        pass
+    with open_experiment(request(path, "--replicas-at-once", "1")) as opened:
+        assert opened.resolved.replicas_at_once == 1
+        assert [len(group.replicas) for group in opened.groups] == [1, 1, 1, 1]
 
 
 def test_an_estimate_is_a_time(tmp_path: Path) -> None:

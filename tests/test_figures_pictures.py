@@ -173,7 +173,7 @@ def test_what_is_left_out_of_the_labelled_images_is_said(drawn: list[Figure], tm
     n_panels = sum(word.startswith("seed") for word in written(drawn[0]))
     assert note(drawn[0]) == (
         "A line for each class. The first 10 of each class, of up to 12. The first 72 of 80 classes. "
-        "The first 6 of 15 seeds."
+        "The first 6 of 15 panels."
     )
     assert n_panels == 6
     assert {"name 71", "seed 15"} <= set(written(drawn[0]))

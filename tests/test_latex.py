@@ -140,7 +140,7 @@ def test_the_caption_says_what_the_numbers_are() -> None:
         r"Test error in \% on my\_digits (recipes demo and mine, seeds 0--2, 7): mean $\pm$ standard deviation "
         "over seeds, the number of seeds in brackets."
     )
-    assert lines[1].startswith("Models are compared in pairs of the same seed, which fixes labelled images and ")
+    assert lines[1].startswith("Models are compared in pairs of the same seed, which fixes initial weights and, ")
     assert lines[2:] == [
         "100 labels: 1 of 4 seeds of ladder diverged and is left out (seed 7 at step 70).",
         "Intervals and p-values of differences are over seeds, for this test set; only p-values called Holm are "

@@ -213,8 +213,9 @@ def test_one_model_of_a_run_that_has_more(tmp_path: Path, capsys: pytest.Capture
     text = printed(capsys, first, second, "--model", "ladder")
     assert "| ladder | 20 | 3 |" in text
     assert "matched" not in text
-    no_such = refusal(capsys, first, second, "--model", "ladder-matched")
-    assert "b has no finished replica of ladder-matched: let the run finish first" in no_such
+    for models in (("ladder-matched",), ("ladder", "ladder-matched")):
+        no_such = refusal(capsys, first, second, *(word for model in models for word in ("--model", model)))
+        assert "b has no finished replica of ladder-matched: let the run finish first" in no_such
 
 
 def test_refuses_runs_in_the_wrong_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

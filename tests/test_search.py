@@ -1,6 +1,8 @@
 """Searches of a few tiny settings: what they train on, how they stop, go on, and give up settings."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,6 +255,26 @@ def test_another_search_in_the_folder_is_refused(tmp_path: Path, changed: dict[s
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
     search_run.run(replace(wanted, fresh=True, **changed))
     assert len(json.loads((tmp_path / "out/search.json").read_text())["starts"]) == 1
+
+
+def test_a_fresh_start_that_is_cut_short_leaves_a_searchs_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a file beside it would have it refused."""
+    wanted = search_run.request(tmp_path, search_run.write_space(tmp_path), n_trials=1)
+    search_run.run(wanted)
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with monkeypatch.context() as patched:
+        patched.setattr("ladder_ebgan.search.search.write_atomically", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            search_run.run(replace(wanted, fresh=True))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "notes.txt", "search.json"}
+    _, trials = search_run.run(replace(wanted, fresh=True))
+    assert len(trials) == 1
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "space": {}}'])

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ladder_ebgan.report.outputs import AnyTable
+
+
+FALSE = {"0", "false", "f", "no", "n", "off"}  # as click reads a variable
 
 
 def print_table(table: "AnyTable", layout: str) -> None:
@@ -58,10 +62,17 @@ def stderr_console() -> "Console":
     return Console(stderr=True)
 
 
-def say_stopped(console: "Console", reason: str, fresh: bool) -> None:
-    """Say that a command stopped before its end, and how it goes on: with `--fresh` it would begin anew."""
-    without = " without --fresh" if fresh else ""
-    say(console, f"Stopped ({reason}). The same command{without} goes on from here.")
+def say_stopped(console: "Console", reason: str, words: Sequence[str]) -> None:
+    """Say that the command of these words stopped before its end, and how it goes on."""
+    say(console, f"Stopped ({reason}). The same command{without_fresh(words)} goes on from here.")
+
+
+def without_fresh(words: Sequence[str]) -> str:
+    """Return what to leave out of a command that begins anew, so that it goes on; empty for another command."""
+    variable = f"LADDER_EBGAN_{words[0].upper()}_FRESH" if words else ""
+    if "--fresh" in words:
+        return " without --fresh"
+    return f" without {variable}" if os.environ.get(variable, "0").lower() not in {"", *FALSE} else ""
 
 
 def say(console: "Console", text: str) -> None:

@@ -140,7 +140,7 @@ def run(
             print_table(table, "json" if as_json else "text")
         notice(f"The run's folder is {experiment.folder.path}")
     if stopped is not None:
-        say_stopped(console, stopped, request.fresh)
+        say_stopped(console, stopped, context.obj)
         sys.exit(EXIT_CODES[stopped])
     n_diverged = sum(row.n_diverged for row in table.rows)
     if n_diverged:

@@ -135,7 +135,7 @@ def search(
         if not quiet:
             say(console, f"The search's folder is {opened.folder}")
     if stopped is not None:
-        say_stopped(console, stopped, request.fresh)
+        say_stopped(console, stopped, context.obj)
         sys.exit(EXIT_CODES[stopped])
 
 

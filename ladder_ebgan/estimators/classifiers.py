@@ -20,8 +20,9 @@ class LadderClassifier(LadderEstimator):
         LadderClassifier().fit(X, y).predict(X)
 
     `y` says which rows have a label: the number -1 and missing values (None, NaN, pandas.NA) mark a row without
-    one, and so does an empty text among labels of text. The text "-1" is refused, since it may be a class or what
-    NumPy makes of `["a", -1]`. Features are numbers without gaps; sparse matrices are refused.
+    one, and so does an empty text among labels of text. The text "-1" is refused, since it may be a class or a
+    mark, and "nan" in an array of text, which NumPy makes of a missing value. Features are numbers without gaps;
+    sparse matrices are refused.
 
     Rasmus et al. 2015, "Semi-Supervised Learning with Ladder Networks", arXiv 1507.02672, with the reconstruction
     cost of the input alone, as in Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, appendix D.

@@ -45,8 +45,8 @@ def labeled_rows(y: Any) -> tuple[NDArray[np.intp], NDArray[Any], int]:
     empty one.
 
     Raises:
-        ValueError: no row has a label, or it cannot be told which: the text "-1" in an array may be either a class
-            or what NumPy makes of ["a", -1], and "nan" of ["a", NaN].
+        ValueError: no row has a label, or it cannot be told which: the text "-1" may be either a class or a mark,
+            and in an array of text "nan" may be what NumPy has made of a missing value.
     """
     values = np.asarray(column_or_1d(_objects_if_needed(y), warn=True))
     if values.dtype.kind not in "biufOUT":
@@ -84,7 +84,7 @@ def _unlabeled(values: NDArray[Any]) -> NDArray[np.bool_]:
     if found:
         raise ValueError(
             f"y has the text '{min(found)}', which may be a class or a mark: among labels of text, mark unlabelled "
-            f"rows with an empty text, None, or the number {UNLABELED} in an array of dtype object"
+            f"rows with an empty text, None, or the number {UNLABELED} in a list or an array of dtype object"
         )
     return np.array([_is_mark(item) for item in items], dtype=bool)
 

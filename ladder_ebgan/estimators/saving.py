@@ -76,9 +76,13 @@ def load_model(
     first, *others = map(_fitted, chosen)
     if not others:
         return model, first
-    best_steps = [step for fitted in (first, *others) for step in fitted.best_steps]
-    parameters = first.parameters | {"n_replicas": len(model.seeds)}
-    return model, first.model_copy(update={"parameters": parameters, "best_steps": best_steps, "history": []})
+    together = {
+        "parameters": first.parameters | {"n_replicas": len(model.seeds)},
+        "n_iter": max(fitted.n_iter for fitted in (first, *others)),
+        "best_steps": [step for fitted in (first, *others) for step in fitted.best_steps],
+        "history": [],
+    }
+    return model, first.model_copy(update=together)
 
 
 def _fitted(file: ModelFile) -> Fitted:

@@ -96,7 +96,7 @@ def _rescale(training: dict[str, Any], settings: dict[str, Any], n_steps: Any) -
             return step * n_steps // before
 
         every = training["curve_every_steps"]
-        training["curve_every_steps"] = min(every, max(1, moved(every)))
+        training["curve_every_steps"] = min(every, -(-every * n_steps // before))
         for key in ("decay_start_step", "adversarial_steps"):
             if key in settings:
                 settings[key] = moved(settings[key])

@@ -143,7 +143,7 @@ def _notes(plan: DryRun) -> Iterator[str]:
         yield "Everything asked for is already trained."
     if (
         plan.free_bytes is not None
-        and plan.free_bytes < plan.checkpoint_bytes + plan.finished_bytes - plan.kept_bytes
+        and plan.free_bytes < plan.checkpoint_bytes + plan.finished_bytes - plan.replaced_bytes
     ):
         yield "The disk may be too small: make room, or name a folder on another one with --output."
     yield from what_to_do_if_long(experiment, plan.seconds)

@@ -117,8 +117,8 @@ def _caption(table: Table, marks: dict[str, str]) -> list[str]:
     if table.comparisons:
         plain.insert(
             0,
-            "Models are compared in pairs of the same seed, which fixes labelled images and initial weights: the "
-            "mean of first minus second in points, the number of pairs in brackets, its 95 % t interval, and "
-            "two-sided tests, as far as the pairs allow them.",
+            "Models are compared in pairs of the same seed, which fixes initial weights and, unless a recipe says "
+            "otherwise, labelled images: the mean of first minus second in points, the number of pairs in "
+            "brackets, its 95 % t interval, and two-sided tests, as far as the pairs allow them.",
         )
     return [*lines, *map(escape, plain)]

@@ -19,7 +19,8 @@ MIME_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 KINDS = {
     "error_by_seed": (
         "Test error of each seed",
-        "Points of one seed are joined: they share labelled images and initial weights. The mean is beside them.",
+        "Points of one seed are joined: they share initial weights and, as a rule, labelled images. The mean is "
+        "beside them.",
         "Test errors as points, a column for each model; the section Every seed has their numbers.",
     ),
     "learning_curves": (
@@ -49,7 +50,7 @@ KINDS = {
     ),
     "labeled_images": (
         "Labelled images",
-        "Training images whose labels the classifier is given, under the seed whose they are.",
+        "Training images whose labels the classifier is given, under the first seed that has them.",
         "Small images, a panel for each seed with images of its own, in it a row for each class.",
     ),
     "worst_mistakes": (

@@ -27,7 +27,7 @@ FORMAT = 1
 MOST_VALIDATION = 10_000
 CORRECT = "correct"
 FOLDERS = (CORRECT, CHECKPOINTS, "figures")
-SEARCH_FILES = (*FOLDERS, JOURNAL, "trials.csv", "table.md", "table.json", "best.toml", RECORD)  # the record last
+SEARCH_FILES = (*FOLDERS, JOURNAL, "trials.csv", "table.md", "table.json", "best.toml")  # all but search.json
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,8 @@ def _record_to_go_on(task: Task) -> dict[str, Any]:
 
 def _note_start(request: SearchRequest, task: Task) -> None:
     """Write `search.json`."""
-    resolved, record = task.resolved, _record_to_go_on(task)
+    resolved = task.resolved
+    record: dict[str, Any] = {"format": FORMAT} if request.fresh else _record_to_go_on(task)
     start = {
         "command": list(map(as_utf8, request.command)),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

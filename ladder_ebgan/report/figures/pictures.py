@@ -83,7 +83,7 @@ def labeled_images(
     shape = pictures(images[:1], image_shape).shape
     names = printable(classes)[: max(1, int((PAGE_HEIGHT - HEAD) * DPI) // _pitch(shape, 1))]
     most = int(max(np.bincount(labels[of_seed]).max() for of_seed in indices))
-    plan = _fitting_plan(shape, names, most, min(len(titles), MAX_PANELS))
+    plan = _fitting_plan(shape, names, titles, most)
     n_shown = min(len(titles), MAX_PANELS, plan.most_panels)
     n_rows = math.ceil(n_shown / plan.most_columns)
     n_columns = math.ceil(n_shown / n_rows)
@@ -97,7 +97,7 @@ def labeled_images(
                 sheet.write(name, line + shape[1] / 2, 0)
             of_class = of_seed[labels[of_seed] == index][: plan.a_line]
             sheet.put(pictures(images[of_class], image_shape), line, left, plan.a_line)
-    limits = _limits((len(names), len(classes), "classes"), (n_shown, len(titles), "seeds"))
+    limits = _limits((len(names), len(classes), "classes"), (n_shown, len(titles), "panels"))
     a_class = f"The first {plan.a_line} of each class, of up to {most}. " if plan.a_line < most else ""
     sheet.save(path, title, f"A line for each class. {a_class}{limits}".strip())
 
@@ -123,9 +123,9 @@ class _Plan:
         return self.most_columns * max(1, int(PAGE_HEIGHT * DPI / self.scale) // self.height)
 
 
-def _fitting_plan(shape: tuple[int, ...], names: Sequence[str], most: int, n_panels: int) -> _Plan:
-    """Return the plan with the largest images that has room for so many panels, else with the smallest."""
-    width = shape[2]
+def _fitting_plan(shape: tuple[int, ...], names: Sequence[str], titles: Sequence[str], most: int) -> _Plan:
+    """Return the plan with the largest images that has room for all panels, else with the smallest."""
+    width, n_panels = shape[2], min(len(titles), MAX_PANELS)
     for scale in range(fitting_scale(width + PAD, LARGEST_IMAGE, shape[1] + PAD, LARGEST_IMAGE), 0, -1):
         a_line = min(most, MAX_IMAGES_A_CLASS, max(1, int(PANEL_WIDTH * DPI) // (width + PAD)))
         pitch, head = _pitch(shape, scale), dots(HEAD, scale)
@@ -136,7 +136,7 @@ def _fitting_plan(shape: tuple[int, ...], names: Sequence[str], most: int, n_pan
             head=head,
             left=dots(words_width(names, 8) + 0.1, scale),
             height=head + len(names) * pitch,
-            width=max(a_line * (width + PAD), dots(0.6, scale)) + dots(0.2, scale),
+            width=max(a_line * (width + PAD), dots(words_width(titles, 9), scale)) + dots(0.2, scale),
         )
         fits = plan.left + plan.width <= PAGE_WIDTH * DPI / scale and plan.height <= PAGE_HEIGHT * DPI / scale
         if fits and plan.most_panels >= n_panels:
