@@ -293,7 +293,7 @@ def test_what_there_is_to_know_of_the_disk(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("step_times")
 def test_what_is_there_needs_no_room(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Of a finished run to be added to: its results and what a checkpoint takes; all of it where it is thrown away."""
+    """Of a run to be added to: its results and what a checkpoint takes; all of it where it is thrown away."""
     folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "x").write_bytes(bytes(1000))
