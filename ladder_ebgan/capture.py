@@ -16,7 +16,7 @@ from ladder_ebgan.errors import UsageError
 from ladder_ebgan.layers import LayerFunctions
 from ladder_ebgan.philox import philox_normal
 
-MAX_SHAPES = 64  # a function is compiled anew for each number of replicas; torch stops at 8 by default
+MAX_SHAPES = 1024  # a function is compiled anew for each architecture and number of replicas; torch stops at 8
 WARM_UP_STEPS = 3  # before a step is recorded: it compiles, and the optimiser makes its moments
 
 P = ParamSpec("P")
@@ -52,7 +52,7 @@ def prepared(function: Callable[P, R], compiled: bool, device: torch.device) -> 
     """Return `function`, on a GPU compiled if asked to; it then gives the same values up to rounding."""
     if not compiled or device.type == "cpu":
         return function
-    torch._dynamo.config.recompile_limit = MAX_SHAPES
+    torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MAX_SHAPES
     return torch.compile(function, dynamic=False, fullgraph=True)
 
 

@@ -19,7 +19,7 @@ def run(score: float, size: int, most_layers: int = 2, optimizers: Optimizers = 
 def grid(model: str, runs: list[GridRun], **changed: Any) -> Grid:
     """A grid of these runs, of 32 settings in all."""
     given = {"folder": Path(model), "n_unfinished": 0, "n_settings": 32, "covered": {}, "shared": SHARED}
-    return Grid(**{**given, **changed, "model": model, "runs": runs})
+    return Grid(**{"has_energy": model == "ebgan", **given, **changed, "model": model, "runs": runs})
 
 
 def compared(thresholds: tuple[float, ...] = ()) -> GridComparison:

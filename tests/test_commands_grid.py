@@ -54,6 +54,13 @@ def test_json_is_the_file(folders: list[str], tmp_path: Path) -> None:
     assert [found[name]["folder"] for name in ("ebgan", "gan")] == folders
 
 
+@pytest.mark.parametrize("score", ["nan", "inf"])
+def test_a_threshold_that_is_no_number_is_refused(folders: list[str], tmp_path: Path, score: str) -> None:
+    said = tiny.refused("grid", *folders, "--output", str(tmp_path / "grid"), "--threshold", score)
+    assert said == f"--threshold {score}: must be a number above 0"
+    assert not (tmp_path / "grid").exists()
+
+
 def test_nothing_is_left_by_what_is_refused(folders: list[str], tmp_path: Path) -> None:
     output = tmp_path / "grid"
     said = tiny.refused("grid", *folders[::-1], "--output", str(output))

@@ -120,6 +120,14 @@ def test_test_data_that_do_not_fit(path: Path, tmp_path: Path, text: str, messag
     assert message in str(caught.value)
 
 
+def test_test_labels_that_are_all_numbers_of_classes_that_are_not(path: Path, tmp_path: Path) -> None:
+    path.write_text("id,u,v,kind\n0,1,2,1\n1,2,3,other\n2,3,4,2\n3,4,5,\n")
+    (tmp_path / "other.csv").write_text("u,v,kind\n1,1,2\n2,2,1\n")
+    data = loaded(path, test=tmp_path / "other.csv")
+    assert data.classes == ("1", "2", "other")
+    assert data.test_labels.tolist() == [1, 0]
+
+
 def test_the_table_itself_is_no_test(path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--test-data is the table that is trained on: give other rows"):
         loaded(path, test=path)

@@ -70,13 +70,14 @@ def test_a_parquet_file_has_numbers_and_words(tmp_path: Path) -> None:
         tmp_path,
         **{"a": [1.5, 2.5, 3.5], "n": pa.array([1, 2, 3], pa.int8()), "flag": [True, False, True]},
         **{"price": pa.array(["1.25", "2", "3"]), "y": ["u", None, "v"], "z": [7, None, 8]},
+        **{"gaps": [True, None, False]},
         __index_level_0__=[5, 6, 7],
     )
     table = read_table(path)
-    assert list(table.columns) == ["a", "n", "flag", "price", "y", "z"]
+    assert list(table.columns) == ["a", "n", "flag", "price", "y", "z", "gaps"]
     found = features_of(table, ["a", "n", "flag", "price"], chosen=True)
     assert_array_equal(found, [[1.5, 1, 1, 1.25], [2.5, 2, 0, 2], [3.5, 3, 1, 3]])
-    for name, expected in {"y": ["u", "v"], "z": [7, 8]}.items():
+    for name, expected in {"y": ["u", "v"], "z": [7, 8], "gaps": [1, 0]}.items():
         rows, labels = labels_of(table, name)
         assert (rows.tolist(), labels.tolist()) == ([0, 2], expected)
     rows, labels = labels_of(table, "flag")

@@ -115,12 +115,16 @@ def test_it_is_built_anew_when_source_flags_or_compiler_have_changed(
     assert load() == 43
     cxx.write("2.0")
     assert load() == 43
-    assert cxx.n_builds == len(built()) == 5
+    for part in ("0xd0c", "0xd40"):  # another one of ARM
+        arm = {"CPU implementer": "0x41", "CPU part": part}
+        monkeypatch.setattr(library.processor, "description", lambda arm=arm: arm)
+        assert load() == 43
+    assert cxx.n_builds == len(built()) == 7
     (tmp_path / "source" / "layers.cpp").write_text(SOURCE)  # what was built before is still there
     load()
-    assert cxx.n_builds == 6  # under the new flags
+    assert cxx.n_builds == 8  # under the new flags
     load()
-    assert cxx.n_builds == 6
+    assert cxx.n_builds == 8
 
 
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_the_text_says_what_why_and_how() -> None:
         "It settles at 8.5 ± 0.71 (seeds 0, 1): it changes by less than 10 % while the number of steps doubles."
         in text
     )
-    assert "the first term falls from 21 to 8.5, and the second, [m - D(G(z))]^+, lies between 0 and m" in text
+    assert "the first term goes from 21 to 8.5, and the second, [m - D(G(z))]^+, lies between 0 and m" in text
     assert "The recipe has 10, 1.2 times that energy." in text
     assert lines[-3:] == ["Proposed margin: 8.5; search 8.5, 13, 17, 26, 34", "", "    --set ebgan.margin=8.5"]
     assert "decay" not in text
@@ -100,7 +100,9 @@ def test_what_has_not_settled_is_said_to_fall_still() -> None:
     assert (
         "It has not settled in 200 steps, where it is 8.8 ± 1.1 (seeds 0, 1) and falls by 20.0 % while the" in text
     )
-    assert "give more --max-steps" in text
+    assert "The margin may be smaller; give more --max-steps" in text
+    rising = tuple(Measured(point.step, tuple(50 - each for each in point.energies)) for point in POINTS[:3])
+    assert "The margin may be larger; give more --max-steps" in margin_text(ASKED, Proposal(rising, False))
     assert "(seeds 0, 1). The margin" in margin_text(ASKED, Proposal(tuple(POINTS[:2]), False))
 
 

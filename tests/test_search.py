@@ -321,6 +321,35 @@ def test_no_setting_is_proposed_again_after_a_stop(tmp_path: Path, sampler: str)
     assert proposed["stopped"] == proposed["through"]
 
 
+@pytest.mark.parametrize(
+    ("n_cores", "given", "n_processes", "replicas_at_once"),
+    [(1, None, 1, 4), (2, None, 2, 4), (8, None, 4, 2), (8, 12, 8, 12)],
+)
+def test_what_learns_from_trials_has_no_more_under_way_than_it_proposes_at_random(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n_cores: int,
+    given: int | None,
+    n_processes: int,
+    replicas_at_once: int,
+) -> None:
+    """Four at random, of two replicas each, of which a processor trains four at once and a process two settings."""
+    monkeypatch.setattr(machine, "available_cores", lambda: n_cores)
+    space = search_run.write_space(tmp_path, ("n_trials = 6", "n_trials = 30\nn_startup_trials = 4"))
+    asked = search_run.request(tmp_path, space, replicas_at_once=given, n_processes=None if given is None else 8)
+    resolved = search_task(asked).resolved
+    assert (resolved.n_processes, resolved.replicas_at_once) == (n_processes, replicas_at_once)
+
+
+def test_fewer_replicas_than_a_setting_has_are_refused(tmp_path: Path) -> None:
+    asked = search_run.request(tmp_path, search_run.write_space(tmp_path), replicas_at_once=1)
+    expected = (
+        "--replicas-at-once 1: a setting is 2 replicas, one for each labelled subset; give 2 or more, or fewer"
+    )
+    with pytest.raises(UsageError, match=expected):
+        search_task(asked)
+
+
 @pytest.mark.parametrize(("n_trials", "n_processes", "n_threads"), [(1, 1, 8), (3, 3, 2), (6, 6, 1), (50, 8, 1)])
 def test_no_more_processes_than_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_trials: int, n_processes: int, n_threads: int

@@ -184,6 +184,7 @@ def test_the_fit_has_no_negative_term() -> None:
 
 
 def test_the_text_and_the_json_say_the_same(tmp_path: Path, linear: list[int]) -> None:
+    """Two processes have one batch: one of them does it all."""
     space = gan_search.write_space(tmp_path, ("[3, 2]", "[3]"), ("[4, 5]", "[5]"))
     found, task = estimated(gan_search.request(tmp_path, space, n_processes=2))
     content = json.loads(estimate_json(found, task))
@@ -201,7 +202,7 @@ def test_the_text_and_the_json_say_the_same(tmp_path: Path, linear: list[int]) -
     assert lines[3] == "settings  4; 4 to train in 1 batches"
     assert lines[4].startswith("steps     6 each; ")
     assert lines[5].endswith(", 2 processes")
-    assert lines[6] == "time      about 10 s: 0 s of training and 20 s of scoring, if one process did it all"
+    assert lines[6] == "time      about 20 s: 0 s of training and 20 s of scoring, if one process did it all"
     assert lines[-1].split()[:8] == ["G", "3", "layers", "of", "5,", "D", "2", "of"]
     one, task = estimated(gan_search.request(tmp_path, space))
     assert ", one process\n" in estimate_text(one, task)

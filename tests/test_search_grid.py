@@ -150,6 +150,11 @@ def shares_nothing(model: str, **shared: object) -> Grid:
         (shares_nothing("gan"), shares_nothing("gan"), "give the folder of the search of EBGANs first, then"),
         (shares_nothing("ebgan"), shares_nothing("ebgan"), "give the folder of the search of EBGANs first, then"),
         (
+            shares_nothing("ebgan"),
+            grids.grid("ebgan-pt", [], has_energy=True),
+            "give the folder of the search of EBGA",
+        ),
+        (
             shares_nothing("ebgan", n_steps=20),
             shares_nothing("gan"),
             "the two searches cannot be compared: n_steps is 20 in ebgan, 30000 in gan",

@@ -116,6 +116,10 @@ def test_the_grid_of_the_paper_is_whole() -> None:
         (("low = 0.001, high = 0.1", "low = 0.1, high = 0.1"), "low is 0.1, but must be below high (0.1)"),
         (("low = 0.001", "low = 0.0"), "low is 0.0, but must be above 0 if log is true"),
         (("high = 1000 }", "high = 130000 }"), "with ladder.decay_start_step = 130000: recipe 'table2': "),
+        (
+            ("[parameters]", 'set = ["ladder.labeled_subset_seed=0"]\n\n[parameters]'),
+            "labeled_subset_seed cannot be set or searched: n_subsets and first_seed say which images have labels",
+        ),
         (("[1000, 0, 0, 0, 0, 0, 0]", "[1000]"), "ladder.denoising_weights has 1 numbers"),
         (("[parameters]", "[parameter]"), "unknown key 'parameter' (did you mean 'parameters'?)"),
         (("labels = 100", "labels = 2024-01-01"), "dates are not allowed"),

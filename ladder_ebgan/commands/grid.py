@@ -1,10 +1,19 @@
 """The command `grid`: figures 2 and 3 of the paper from two searches."""
 
+import math
 from pathlib import Path
 
 import click
 
 from ladder_ebgan.commands.options import AnyPath, need_optuna
+from ladder_ebgan.errors import UsageError
+
+
+def _finite(_context: click.Context, _option: click.Parameter, scores: tuple[float, ...]) -> tuple[float, ...]:
+    for score in scores:
+        if not math.isfinite(score):
+            raise UsageError(f"--threshold {score}: must be a number above 0")
+    return scores
 
 
 @click.command()
@@ -18,6 +27,7 @@ from ladder_ebgan.commands.options import AnyPath, need_optuna
     "thresholds",
     envvar="LADDER_EBGAN_GRID_THRESHOLD",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
     multiple=True,
     metavar="SCORE",
     help="Count the runs with an I' of at least this. Repeatable.  [default: 1/4, 1/2, 3/4 of real images']",

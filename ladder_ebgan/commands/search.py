@@ -65,7 +65,8 @@ if TYPE_CHECKING:
     "n_validation",
     envvar="LADDER_EBGAN_SEARCH_VALIDATION",
     type=click.IntRange(min=1),
-    help="Training images that are held out to compare settings.  [default: a sixth of them, 10000 at most]",
+    help="Training images that are held out to compare settings.  [default: a sixth of the labelled ones, 10000 at "
+    "most]",
 )
 @device_options
 @division_options(

@@ -105,6 +105,11 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
         )
     train_values = label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
     test_values = label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
+    if train_values.dtype.kind == "U" and (train_values == "-1").any():
+        raise UsageError(
+            f"{source}: the training labels have the text '-1', which may be a class or mean that an image has no "
+            "label: let those of such images be empty, or give the class another name"
+        )
     has_label = _has_label(train_values)
     if not has_label.any():
         raise UsageError(f"{source}: no training image has a label")

@@ -123,6 +123,8 @@ def _read_test(
         raise UsageError("--test-data is the table that is trained on: give other rows, or leave the option out")
     features = features_of(table, names, chosen=False)
     rows, known = _some_labels(table, label)
+    if classes.dtype.kind == "U" and known.dtype.kind == "i":  # all are numbers here, and some are words there
+        known = known.astype(np.str_)
     return features[rows], indices_of_test_labels(known, classes, table.source)
 
 

@@ -120,6 +120,8 @@ def _read_parquet(path: Path, source: str) -> tuple[list[str], list[NDArray[Any]
         columns = [table.column(name) for name in names]
         # As categories, a missing value would become the last of them.
         values = [each.cast(each.type.value_type) if types.is_dictionary(each.type) else each for each in columns]
+        # As numbers: with missing values they would become objects, without a type of their own.
+        values = [each.cast("uint8") if types.is_boolean(each.type) else each for each in values]
         return names, [_array(each.to_numpy()) for each in values]
     except MemoryError:
         raise

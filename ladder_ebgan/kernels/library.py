@@ -26,6 +26,10 @@ FLAGS: tuple[str, ...] = (
 )
 if platform.machine() == "x86_64":
     FLAGS += ("-mprefer-vector-width=512",)  # where the processor has such vectors
+PROCESSOR_KEYS = (  # of what is built for it, on x86 and on ARM
+    *("vendor_id", "cpu family", "model", "stepping", "flags"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features"),
+)
 LINK_FLAGS = ("-fopenmp", "-fPIC", "-shared")
 
 
@@ -101,7 +105,7 @@ def _library_path(sources: dict[str, str], path: str) -> Path:
 def _fingerprint(sources: dict[str, str], path: str) -> str:
     """Return a name for what is built: it changes with the source, the flags, the compiler and the processor."""
     known = processor.description()
-    model = [known.get(key, "") for key in ("vendor_id", "cpu family", "model", "stepping", "flags")]
+    model = [known.get(key, "") for key in PROCESSOR_KEYS]
     parts = (*sources.values(), *FLAGS, *LINK_FLAGS, _compiler_version(path), platform.machine(), *model)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -89,12 +89,13 @@ def _sentences(asked: Asked, proposal: Proposal) -> Iterator[str]:
     else:
         fall = fall_percent(proposal.points)
         falls = "" if fall is None else f" and {_fall(fall)} while the number of steps doubles"
+        end = "smaller" if fall is None or fall >= 0 else "larger"
         yield (
             f"It has not settled in {last.step:,} steps, where it is {_energy(last)} ({over}){falls}. "
-            "The margin may be smaller; give more --max-steps."
+            f"The margin may be {end}; give more --max-steps."
         )
     yield (
-        f"In Eq. (1) the first term falls from {proposal.start:.3g} to {energy:.3g}, and the second, "
+        f"In Eq. (1) the first term goes from {proposal.start:.3g} to {energy:.3g}, and the second, "
         f"[m - D(G(z))]^+, lies between 0 and m: with m = {proposal.margins[0]:g} the two balance (appendix E)."
     )
     yield (

@@ -77,7 +77,7 @@ class Estimate:
     @property
     def seconds(self) -> float:
         """How long all processes take together."""
-        return (self.training_seconds + self.scoring_seconds) / self.n_processes
+        return (self.training_seconds + self.scoring_seconds) / max(1, min(self.n_processes, self.n_batches))
 
 
 def estimate(task: Task, trials_at_once: int, known: Sequence[Proposal] = ()) -> Estimate:

@@ -104,7 +104,8 @@ def variance_shares(outcomes: Sequence[GANOutcome]) -> dict[str, float]:
     of `(k - 1) / (n - 1)` (Kelley, "An unbiased correlation ratio measure", PNAS 21 (1935)). It counts runs as
     independent: those of one architecture are not, so that a few percent for what architectures differ by may be
     chance. Unlike the analysis by a random forest it takes no time for thousands of settings. The largest first; {}
-    for a few outcomes, or equal ones.
+    for a few outcomes, or equal ones. A parameter of which each outcome has another value is left out: nothing is
+    known of it.
     """
     scores = np.array([each.score for each in outcomes], dtype=np.float64)
     if len(scores) < FEWEST_FOR_IMPORTANCE or not np.ptp(scores):
@@ -114,8 +115,10 @@ def variance_shares(outcomes: Sequence[GANOutcome]) -> dict[str, float]:
         groups: dict[str, list[float]] = {}
         for each, score in zip(outcomes, scores.tolist(), strict=True):
             groups.setdefault(json.dumps(each.parameters[key]), []).append(score)
+        if len(groups) == len(scores):
+            continue
         within = sum(float(((np.array(group) - np.mean(group)) ** 2).sum()) for group in groups.values())
-        n_free = max(1, len(scores) - len(groups))
+        n_free = len(scores) - len(groups)
         shares[key] = max(0.0, 1 - (within + (len(groups) - 1) * within / n_free) / whole)
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ladder_ebgan.any_recipe import parse_any_recipe
 from ladder_ebgan.errors import UsageError
-from ladder_ebgan.gan.recipe import GANSettings
+from ladder_ebgan.gan.recipe import EBGANSettings, GANSettings
 from ladder_ebgan.overrides import apply_changes
 from ladder_ebgan.search.gan_summary import GANOutcome, gan_outcome
 from ladder_ebgan.search.search import read_search_record
@@ -60,6 +60,7 @@ class Grid:
 
     folder: Path
     model: str
+    has_energy: bool  # whether it is an EBGAN
     runs: list[GridRun]
     n_unfinished: int
     n_settings: int  # of the whole grid
@@ -94,6 +95,7 @@ def read_grid(folder: Path) -> Grid:
     return Grid(
         folder=folder,
         model=space.model,
+        has_energy=isinstance(shared, EBGANSettings),
         runs=[_run(each, _settings(each.settings, base, space.model, folder)) for each in known],
         n_unfinished=len(outcomes) - len(known),
         n_settings=math.prod(len(parameter.samples()) for parameter in space.parameters.values()),

@@ -69,7 +69,7 @@ def compare_grids(ebgan: Grid, gan: Grid, real_score: float, thresholds: Sequenc
     Raises:
         UsageError: they differ in what they are not compared by, or stand in the wrong order.
     """
-    if ebgan.model == "gan" or gan.model == "ebgan":
+    if not ebgan.has_energy or gan.has_energy:
         raise UsageError("give the folder of the search of EBGANs first, then that of GANs")
     difference = first_difference(ebgan.shared, gan.shared)
     if difference:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from ladder_ebgan.search.space import Space, overrides
+from ladder_ebgan.search.space import Space, as_trained, overrides
 from ladder_ebgan.search.study import DIVERGED, ERRORS, SECONDS
 
 Status = Literal["done", "given up", "diverged", "unfinished"]
@@ -71,7 +71,7 @@ def outcomes_csv(outcomes: Sequence[Outcome], space: Space) -> str:
         errors = [f"{error:.4f}" for error in each.errors] or [""] * space.n_subsets
         mean = f"{each.mean:.4f}" if each.errors else ""
         seconds = "" if each.seconds is None else each.seconds
-        values = [each.parameters.get(key, "") for key in space.parameters]
+        values = [as_trained(each.parameters.get(key, "")) for key in space.parameters]
         writer.writerow([each.trial, each.status, each.steps, seconds, mean, *errors, *values])
     return text.getvalue()
 

@@ -161,17 +161,33 @@ def search_task(request: SearchRequest) -> Task:
     else:
         _check_images(request, whole)
     n_steps = space.base().settings(space.model).n_steps
+    n_subsets = space.n_subsets if isinstance(space, Space) else 1
+    if request.replicas_at_once is not None and request.replicas_at_once < n_subsets:
+        raise UsageError(
+            f"--replicas-at-once {request.replicas_at_once}: a setting is {n_subsets} replicas, one for each "
+            f"labelled subset; give {n_subsets} or more, or fewer --subsets"
+        )
     resolved = resolve(
         *(request.device, request.precision, request.replicas_at_once, request.compiled),
         n_steps,
         request.n_processes,
     )
     if request.n_processes is None and resolved.device.type == "cpu":
-        n_cores, most = resolved.n_threads, space.n_trials  # of batches, as settings may be batches of their own
+        n_cores, most = resolved.n_threads, _most_at_once(space)  # settings may be batches of their own
         n_processes = n_cores if most is None else min(n_cores, most)
         resolved = replace(resolved, n_processes=n_processes, n_threads=n_cores // n_processes)
+    if request.replicas_at_once is None and space.sampler == "tpe":
+        most_replicas = n_subsets * max(1, space.n_startup_trials // resolved.n_processes)
+        resolved = replace(resolved, replicas_at_once=min(resolved.replicas_at_once, most_replicas))
     path = request.output or Path("runs") / f"{whole.name}-search-{request.name}"
     return Task(path, space, dataset, resolved)
+
+
+def _most_at_once(space: Space | GANSpace) -> int | None:
+    """Return how many settings may be under way: what learns from the trials before has to wait for some."""
+    if space.sampler != "tpe" or space.n_trials is None:
+        return space.n_trials
+    return min(space.n_trials, space.n_startup_trials)
 
 
 def _check_images(request: SearchRequest, dataset: Dataset) -> None:

@@ -213,8 +213,13 @@ def seed_of(proposal: Proposal) -> int:
 
 def overrides(proposal: Proposal) -> list[str]:
     """Return a setting as changes of a recipe, such as `ladder.learning_rate=0.001`: it is trained as written."""
-    shown = {keys: f"{value:.{DIGITS}g}" if isinstance(value, float) else value for keys, value in proposal.items()}
+    shown = {keys: as_trained(value) for keys, value in proposal.items()}
     return [f"{key.strip()}={value}" for keys, value in shown.items() for key in keys.split(",")]
+
+
+def as_trained(value: Any) -> Any:
+    """Return a value that Optuna has proposed as it is written and trained: numbers with a few digits."""
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else value
 
 
 def load_space(name_or_path: str, overrides: Mapping[str, Any] = {}) -> Space | GANSpace:
@@ -280,6 +285,11 @@ def _check_settings(space: AnySpace, source: str) -> None:
     for key, parameter in space.parameters.items():
         for value in parameter.samples():
             try:
-                space.recipe_of({**first, key: value})
+                recipe = space.recipe_of({**first, key: value})
             except UsageError as error:
                 raise UsageError(f"{source}: with {key} = {value}: {error}") from error
+            if isinstance(recipe, Recipe) and recipe.settings(space.model).labeled_subset_seed is not None:
+                raise UsageError(
+                    f"{source}: labeled_subset_seed cannot be set or searched: n_subsets and first_seed say which "
+                    "images have labels"
+                )

@@ -1,6 +1,7 @@
 """What a search has found, and the files that say it."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import FanovaImportanceEvaluator
+from optuna.trial import TrialState
 
 from ladder_ebgan.folders import as_utf8, write_atomically
 from ladder_ebgan.recipe import recipe_of_model, recipe_toml
@@ -64,10 +66,15 @@ def summarize(search: Search) -> Summary:
 
 
 def importance_of(search: Search, n_done: int) -> dict[str, float]:
-    """Return the share of the result's variance that each parameter explains; {} while there are few trials."""
-    if n_done < FEWEST_FOR_IMPORTANCE or len(search.request.space.parameters) < 2:
+    """Return the share of the result's variance that each parameter explains by itself.
+
+    {} while there are few trials, or where all have the same result.
+    """
+    study = search.study.study
+    results = {trial.value for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])}
+    if n_done < FEWEST_FOR_IMPORTANCE or len(results) < 2 or len(search.request.space.parameters) < 2:
         return {}
-    found = get_param_importances(search.study.study, evaluator=FanovaImportanceEvaluator(seed=0))
+    found = FanovaImportanceEvaluator(seed=0).evaluate(study)  # which Optuna would scale to a sum of 1
     return {key: float(share) for key, share in found.items()}
 
 
@@ -117,13 +124,13 @@ def best_recipe(summary: Summary) -> str | None:
     search, space, best = summary.search, summary.space, summary.best[0]
     recipe = space.recipe_of(best.parameters)
     name, n_images = search.task.dataset.name, len(search.task.dataset.test_labels)
-    data = "" if search.request.data == "mnist" else f"--data {search.request.data} "
+    data = "" if search.request.data == "mnist" else f"--data {shlex.quote(search.request.data)} "
     comment = (
         f"# {space.model} of the search {search.request.name} with the lowest validation error\n#\n"
         f"# {best.mean:.2f} % on {n_images} images held out of the training images of {name}, mean over "
         f"{space.n_subsets} labelled subsets of {space.labels}\n# (seeds {space.seeds[0]} to {space.seeds[-1]}), "
         f"best of {len(summary.best)} settings: too good by as much as chance has chosen it.\n#\n"
-        f"#     ladder-ebgan run --recipe {search.folder / 'best.toml'} --model {space.model} "
+        f"#     ladder-ebgan run --recipe {shlex.quote(str(search.folder / 'best.toml'))} --model {space.model} "
         f"{data}--output runs/best-{search.request.name}\n\n"
     )
     tables = recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), space.model)
