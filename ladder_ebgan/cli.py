@@ -32,7 +32,7 @@ GO_ON = {"run", "search"}  # commands that go on when they are given again
 FEWER = "train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
 LESS_MEMORY = {  # what makes a command take less
     "run": FEWER,
-    "search": "train less at once, in a folder of its own: add --processes 1 --output DIR, or give fewer --subsets",
+    "search": "train fewer replicas at once: give a smaller --replicas-at-once, and on a CPU --processes 1",
     "bench": "measure fewer replicas at once: add --replicas 1",
     "predict": "give fewer images at a time, or average fewer seeds",
     "margin": "train fewer seeds: give a smaller --seeds",

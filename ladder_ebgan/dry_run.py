@@ -59,6 +59,7 @@ def plan_run(experiment: Experiment) -> DryRun:
     ]
     new_bytes, checkpoint_bytes = _disk(experiment)
     fresh = experiment.request.fresh
+    checkpoints = [str(folder.checkpoint_path(group).relative_to(folder.path)) for group in experiment.groups]
     kept_bytes = 0 if fresh else files_bytes(folder.path, TRAINED_FILES)
     return DryRun(
         experiment=experiment,
@@ -68,7 +69,7 @@ def plan_run(experiment: Experiment) -> DryRun:
         seconds=experiment.estimated_seconds(),
         finished_bytes=kept_bytes + new_bytes,
         checkpoint_bytes=checkpoint_bytes,
-        replaced_bytes=files_bytes(folder.path, RUN_FILES if fresh else [*TRAINED_FILES, "checkpoints"]),
+        replaced_bytes=files_bytes(folder.path, RUN_FILES if fresh else [*TRAINED_FILES, *checkpoints]),
         free_bytes=free_bytes(folder.path),
     )
 

@@ -47,8 +47,7 @@ def phase_of(recipe: AnyRecipe, model: str, adversarial: bool) -> Phase:
 
 def first_phase(recipe: AnyRecipe, adversarial: bool) -> Phase:
     """Return the phase of the first model that has such steps."""
-    models = (model for model in recipe.models if not adversarial or adversarial_steps(recipe.settings(model)))
-    return Phase(next(models), adversarial)
+    return Phase(next(m for m in recipe.models if _work(recipe.settings(m), adversarial) is not None), adversarial)
 
 
 def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str, Any] | None:
@@ -56,6 +55,8 @@ def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str
     if adversarial and not adversarial_steps(settings):
         return None
     if isinstance(settings, GANSettings):
+        if not adversarial and settings.margin_steps:
+            return None
         gan = settings.model_dump(exclude=WITHOUT_WORK_OF_GAN)
         pulls_away = isinstance(settings, EBGANSettings) and settings.pulling_away_weight > 0
         return gan | {"trained": settings.generator.learning_rate > 0, "pulls_away": pulls_away}

@@ -57,9 +57,10 @@ def test_on_a_gpu_whole_functions_are_compiled_for_each_number_of_replicas(monke
         return function
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    with torch._dynamo.config.patch(recompile_limit=8):  # and back: monkeypatch would hide it from all that follow
+    limits = {"recompile_limit": 8, "accumulated_recompile_limit": 256}
+    with torch._dynamo.config.patch(limits):  # and back: monkeypatch would hide it from all that follow
         functions = Functions.prepare(compiled=True, device=CUDA)
-        assert torch._dynamo.config.recompile_limit >= 45
+        assert torch._dynamo.config.recompile_limit == torch._dynamo.config.accumulated_recompile_limit == 1024
     assert asked == [(function, {"dynamic": False, "fullgraph": True}) for function in PURE]
     assert functions.layers == LayerFunctions()
 

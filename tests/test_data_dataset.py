@@ -115,11 +115,13 @@ def test_training_images_may_have_no_label(labels: Any, classes: Any) -> None:
     assert data_in_words(dataset) == "mine, 4 training and 2 test images (2 of the training images have a label)"
 
 
-def test_a_mark_that_numpy_has_made_a_word_is_no_class() -> None:
-    with pytest.raises(
-        UsageError, match=r"the training labels have the text '-1', which may be a class or mean that"
-    ):
-        dataset(train_labels=np.array(["b", "-1", "a", "-1"]), test_labels=np.array(["a", "b"]))
+@pytest.mark.parametrize("mark", [-1, -1.0, float("nan")])
+def test_a_mark_that_numpy_has_made_a_word_is_no_class(mark: float) -> None:
+    expected = (
+        f"the training labels have the text '{mark}', which may be a class or mean that an image has no label"
+    )
+    with pytest.raises(UsageError, match=expected):
+        dataset(train_labels=np.array(["b", mark, "a", mark]), test_labels=np.array(["a", "b"]))
 
 
 def test_a_class_may_be_missing_from_the_test_set() -> None:

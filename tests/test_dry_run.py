@@ -296,8 +296,9 @@ def test_what_is_there_needs_no_room(tmp_path: Path, tmp_path_factory: pytest.Te
     """Of a run to be added to: its results and what a checkpoint takes; all of it where it is thrown away."""
     folder = tiny.copied_run(tmp_path_factory, tmp_path / "run")
     (folder / "checkpoints").mkdir()
-    (folder / "checkpoints" / "x").write_bytes(bytes(1000))
-    names = ("results.csv", "history.csv", "energies.csv", "predictions/", "models/", "checkpoints/")
+    for name in ("ladder-20-2", "ladder-20-9"):  # of a seed that is asked for, and of another
+        (folder / "checkpoints" / f"{name}.safetensors").write_bytes(bytes(1000))
+    names = ("results.csv", "history.csv", "energies.csv", "predictions/", "models/", "checkpoints/ladder-20-2")
     files = {name: len(content) for name, content in tiny.content(folder).items()}
     kept = sum(size for name, size in files.items() if name.startswith(names))
     assert plan(folder, "--seeds", "3").replaced_bytes == kept

@@ -55,7 +55,7 @@ def test_the_tables_are_printed(finished: tuple[Path, tiny.Outcome]) -> None:
     assert [choice["n_images"] for choice in found["choices"]] == [20, 40, 100]
     means = [trial["validation_error_percent"] for trial in found["trials"]]
     assert means == sorted(means)
-    assert 0 < sum(found["importance"].values()) <= 1
+    assert 0 < sum(found["importance"].values()) < 0.99  # the rest is due to both together
     markdown = (folder / "table.md").read_text()
     assert "| trial | error | learning_rate | input_noise |\n| --- | ---: | ---: | ---: |\n" in markdown
 

@@ -70,9 +70,9 @@ def say_stopped(console: "Console", reason: str, words: Sequence[str]) -> None:
 def without_fresh(words: Sequence[str]) -> str:
     """Return what to leave out of a command that begins anew, so that it goes on; empty for another command."""
     variable = f"LADDER_EBGAN_{words[0].upper()}_FRESH" if words else ""
-    if "--fresh" in words:
-        return " without --fresh"
-    return f" without {variable}" if os.environ.get(variable, "0").lower() not in {"", *FALSE} else ""
+    given = os.environ.get(variable, "").strip().lower() not in {"", *FALSE}
+    asking = [*(["--fresh"] if "--fresh" in words else []), *([variable] if given else [])]
+    return f" without {' and '.join(asking)}" if asking else ""
 
 
 def say(console: "Console", text: str) -> None:

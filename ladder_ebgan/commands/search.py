@@ -71,7 +71,8 @@ if TYPE_CHECKING:
 @device_options
 @division_options(
     together="How many settings and subsets train together.",
-    processes="How many processes share the cores of a CPU; auto is one a core.",
+    processes="How many processes share the cores of a CPU; auto is one a core, with the sampler tpe no more than "
+    "the settings that are proposed at random.",
 )
 @compile_option("SEARCH")
 @click.option(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.scaling import Scaling
 
+MARKS_AS_TEXT = frozenset({"-1", "-1.0", "nan"})  # what NumPy makes of marks in an array of text
 _LARGEST_EXACT_FLOAT = 2**53  # beyond it a float label no longer names one integer
 
 
@@ -93,7 +94,8 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
     Images are `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`: floats in [0, 1],
     booleans, or integers in 0..255, which are divided by 255. Labels are integers, booleans (0 and 1), floats
     without a fraction, or text; class indices follow their sorted order. A training image with an empty text has no
-    label, nor has one with -1, but where there is one other label alone: -1 and 1 are two classes.
+    label, nor has one with -1, but where there is one other label alone: -1 and 1 are two classes. Among text what
+    NumPy makes of -1 or of a missing value is refused.
     """
     train_images = scaled_images(arrays.train_images, f"{source}: the training images")
     test_images = scaled_images(arrays.test_images, f"{source}: the test images")
@@ -105,10 +107,11 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
         )
     train_values = label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
     test_values = label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
-    if train_values.dtype.kind == "U" and (train_values == "-1").any():
+    marks = sorted(MARKS_AS_TEXT.intersection(train_values.tolist())) if train_values.dtype.kind == "U" else []
+    if marks:
         raise UsageError(
-            f"{source}: the training labels have the text '-1', which may be a class or mean that an image has no "
-            "label: let those of such images be empty, or give the class another name"
+            f"{source}: the training labels have the text '{marks[0]}', which may be a class or mean that an image "
+            "has no label: let those of such images be empty, or give the class another name"
         )
     has_label = _has_label(train_values)
     if not has_label.any():

@@ -1,5 +1,6 @@
 """How long a grid of GANs takes here: a few of its steps are timed, and the others follow from their arithmetic."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,8 +77,9 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """How long all processes take together."""
-        return (self.training_seconds + self.scoring_seconds) / max(1, min(self.n_processes, self.n_batches))
+        """How long all processes take together, if all batches take as long."""
+        n_batches = max(1, self.n_batches)
+        return (self.training_seconds + self.scoring_seconds) * math.ceil(n_batches / self.n_processes) / n_batches
 
 
 def estimate(task: Task, trials_at_once: int, known: Sequence[Proposal] = ()) -> Estimate:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,9 +14,9 @@ from optuna.trial import FrozenTrial
 from ladder_ebgan.folders import as_utf8, write_atomically
 from ladder_ebgan.recipe import recipe_of_model, recipe_toml
 from ladder_ebgan.search.search import Search
-from ladder_ebgan.search.space import GANSpace, decoded, overrides, seed_of
+from ladder_ebgan.search.space import GANSpace, as_trained, decoded, overrides, seed_of
 from ladder_ebgan.search.study import DIVERGED, DIVERGED_SCORE, OBJECTIVE, SCORES, SECONDS
-from ladder_ebgan.search.summary import FEWEST_FOR_IMPORTANCE, counted, importance_of
+from ladder_ebgan.search.summary import DECIMALS, FEWEST_FOR_IMPORTANCE, counted, importance_of
 
 SCORE_NAMES = [OBJECTIVE, "inception_score", "generated_precision", "generated_recall", "n_modes", "class_kl"]
 
@@ -49,7 +50,7 @@ def gan_outcome(trial: FrozenTrial) -> GANOutcome:
     return GANOutcome(
         trial=trial.number,
         status=status,
-        parameters={key: decoded(value) for key, value in trial.params.items()},
+        parameters={key: decoded(as_trained(value)) for key, value in trial.params.items()},
         settings=overrides(trial.params),
         seed=seed_of(trial.params),
         scores=trial.user_attrs[SCORES] if status == "done" else {},
@@ -108,7 +109,7 @@ def variance_shares(outcomes: Sequence[GANOutcome]) -> dict[str, float]:
     known of it.
     """
     scores = np.array([each.score for each in outcomes], dtype=np.float64)
-    if len(scores) < FEWEST_FOR_IMPORTANCE or not np.ptp(scores):
+    if len(scores) < FEWEST_FOR_IMPORTANCE or not round(np.ptp(scores), DECIMALS):
         return {}
     whole, shares = float(((scores - scores.mean()) ** 2).sum()), {}
     for key in outcomes[0].parameters:
@@ -187,6 +188,7 @@ def best_gan_recipe(summary: GANSummary) -> str | None:
         f"# {space.model} of the search {name} with the best modified inception score\n#\n"
         f"# {best.score:.2f} with seed {best.seed}, best of {len(summary.best)} settings, each trained once:\n"
         "# too good by as much as chance has chosen it.\n#\n"
-        f"#     ladder-ebgan run --recipe {search.folder / 'best.toml'} --output runs/best-{name}\n\n"
+        f"#     ladder-ebgan run --recipe {shlex.quote(str(search.folder / 'best.toml'))} "
+        f"--output {shlex.quote(f'runs/best-{name}')}\n\n"
     )
     return comment + recipe_toml(recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), space.model))

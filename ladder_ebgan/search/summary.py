@@ -21,6 +21,7 @@ from ladder_ebgan.search.space import Space
 
 FEWEST_FOR_IMPORTANCE = 4  # finished trials
 FEWEST_FOR_CHOICE = 2
+DECIMALS = 9  # of results that count as equal: a mean carries the rounding of its sum
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def importance_of(search: Search, n_done: int) -> dict[str, float]:
     {} while there are few trials, or where all have the same result.
     """
     study = search.study.study
-    results = {trial.value for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])}
+    done = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    results = {round(trial.value, DECIMALS) for trial in done if trial.value is not None}
     if n_done < FEWEST_FOR_IMPORTANCE or len(results) < 2 or len(search.request.space.parameters) < 2:
         return {}
     found = FanovaImportanceEvaluator(seed=0).evaluate(study)  # which Optuna would scale to a sum of 1
@@ -131,7 +133,7 @@ def best_recipe(summary: Summary) -> str | None:
         f"{space.n_subsets} labelled subsets of {space.labels}\n# (seeds {space.seeds[0]} to {space.seeds[-1]}), "
         f"best of {len(summary.best)} settings: too good by as much as chance has chosen it.\n#\n"
         f"#     ladder-ebgan run --recipe {shlex.quote(str(search.folder / 'best.toml'))} --model {space.model} "
-        f"{data}--output runs/best-{search.request.name}\n\n"
+        f"{data}--output {shlex.quote(f'runs/best-{search.request.name}')}\n\n"
     )
     tables = recipe_of_model(recipe.model_dump(by_alias=True, exclude_none=True), space.model)
     return comment + recipe_toml(tables | {"labels": [space.labels]})
