@@ -16,7 +16,7 @@ from ladder_ebgan.gan.engine import GANEngine
 from ladder_ebgan.gan.recipe import EBGANSettings, GANRecipe, GANSettings
 from ladder_ebgan.gan.training import GANStepper
 from ladder_ebgan.recipe import EBGANLadderSettings, LadderSettings
-from ladder_ebgan.training import Stepper, adversarial_steps
+from ladder_ebgan.training import Stepper, adversarial_steps, has_margin
 
 N_FIRST_STEPS = {"cpu": 2, "cuda": capture.WARM_UP_STEPS + 1}  # compiled and recorded
 TIMED_STEPS = 5
@@ -66,7 +66,7 @@ def _work(settings: LadderSettings | GANSettings, adversarial: bool) -> dict[str
     own["consistency"] = [settings.pseudo_label_weight is not None, settings.vat_weight > 0]
     if isinstance(settings, EBGANLadderSettings) and adversarial:
         own["generator"] |= {"learning_rate": settings.generator.is_trained, "weight_std": None}
-        own["margin"] = any(value > 0 for value in settings.margin.values)
+        own["margin"] = has_margin(settings)
         own["pulls_away"] = settings.pulling_away_weight > 0
     return own
 

@@ -297,7 +297,7 @@ class Stepper:
         self.hinge_weight = per_replica(hinge_weights, device) if hinge_weights else 1.0
         self.pulling_away_weight = 0.0 if of_ebgan is None else of_ebgan.pulling_away_weight
         self.corrupt_generated = of_ebgan is not None and of_ebgan.corrupt_generated
-        self.has_margin = any(map(_has_margin, self.settings))
+        self.has_margin = any(map(has_margin, self.settings))
         self.classification_weight = per_replica([each.classification_weight for each in self.settings], device)
         self.vat_weight = per_replica([each.vat_weight for each in self.settings], device)
         self.vat_radius = per_replica([each.vat_radius for each in self.settings], device)
@@ -370,7 +370,7 @@ def adversarial_steps(settings: LadderSettings | GANSettings) -> int:
     return settings.adversarial_steps if isinstance(settings, EBGANLadderSettings) else 0
 
 
-def _has_margin(settings: LadderSettings) -> bool:
+def has_margin(settings: LadderSettings) -> bool:
     """Return whether the margin is above 0 at any step."""
     return isinstance(settings, EBGANLadderSettings) and any(value > 0 for value in settings.margin.values)
 

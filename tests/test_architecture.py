@@ -195,7 +195,7 @@ ALLOWED: dict[str, set[str]] = {
     "quality.comparison": {"data", "quality.classifier", "quality.measure"},
     "quality": {"quality.classifier", "quality.measure"},
     # The scikit-learn face.
-    "estimators.labels": set(),
+    "estimators.labels": {"data"},
     "estimators.seeds": set(),
     "estimators.progress": set(),
     "estimators.splitting": {"estimators.labels"},

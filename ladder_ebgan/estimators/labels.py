@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ladder_ebgan.data.dataset import MARKS_AS_TEXT
+
 UNLABELED = -1  # scikit-learn's mark
-MARKS_AS_TEXT = frozenset({"-1", "-1.0", "nan"})  # what NumPy makes of marks in an array of text
 
 
 class Labels(NamedTuple):
