@@ -29,9 +29,8 @@ from ladder_ebgan.errors import FAILED, MachineError, UsageError, printable_line
 
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 GO_ON = {"run", "search"}  # commands that go on when they are given again
-FEWER = "train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR"
 LESS_MEMORY = {  # what makes a command take less
-    "run": FEWER,
+    "run": "train fewer replicas at once, in a folder of their own: add --replicas-at-once 1 --output DIR",
     "search": "train fewer replicas at once: give a smaller --replicas-at-once, and on a CPU --processes 1",
     "bench": "measure fewer replicas at once: add --replicas 1",
     "predict": "give fewer images at a time, or average fewer seeds",
