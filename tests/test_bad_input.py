@@ -19,7 +19,7 @@ from refusals import examples, refused
 
 from ladder_ebgan import cli, experiment
 from ladder_ebgan.commands.choosing import Seeds
-from ladder_ebgan.commands.options import AnyPath, WholeNumbers
+from ladder_ebgan.commands.options import AnyPath, SeedNumbers, WholeNumbers
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.recipe import Recipe, load_recipe
 from ladder_ebgan.recipe_files import recipe_text
@@ -48,8 +48,25 @@ def wrong_values(kind: click.ParamType) -> list[str]:
         return ["", "soon", "1,5", "-1", "0"]
     if isinstance(kind, click.Choice):
         return ["", "nonsense", str(kind.choices[0]).upper(), "[red]x"]
-    if isinstance(kind, WholeNumbers | Seeds):
-        return ["", ",", "many", "1;2", "1,,2", "-1", "10,-1", "1.5", "0x10", "½", "1_0", str(2**32), HUGE]
+    if isinstance(kind, SeedNumbers | Seeds):
+        return [
+            "",
+            ",",
+            "many",
+            "1;2",
+            "1,,2",
+            "-1",
+            "1-",
+            "1--2",
+            "1-2-3",
+            "2-1",
+            "0-10000",
+            f"0-{HUGE}",
+            "1.5",
+            HUGE,
+        ]
+    if isinstance(kind, WholeNumbers):
+        return ["", ",", "many", "1;2", "1,,2", "-1", "10,-1", "1.5", "0x10", "½", "1_0", "1-2", str(2**32), HUGE]
     return [""] if isinstance(kind, AnyPath) else []
 
 

@@ -10,16 +10,19 @@ from pathlib import Path
 import click
 import pytest
 import tiny
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import parameters_of_run
 
 from ladder_ebgan import __version__, cli
 from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.commands.console import print_table, without_fresh
-from ladder_ebgan.commands.options import WholeNumbers
+from ladder_ebgan.commands.options import SeedNumbers, WholeNumbers
 from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
 from ladder_ebgan.interruption import StoppedAtOnce
 from ladder_ebgan.recipe_files import recipe_names, recipe_text, space_names, space_text
+from ladder_ebgan.report.seeds import seed_list
 
 PROGRAM = Path(sys.executable).with_name("ladder-ebgan")
 ANSI = "\x1b"
@@ -404,8 +407,44 @@ def test_the_table_is_coloured_on_a_terminal_only(
     assert (ANSI in capsys.readouterr().out) is colored
 
 
-def test_whole_numbers_are_left_as_they_are() -> None:
-    assert WholeNumbers().convert([1, 2], None, None) == [1, 2]
+@pytest.mark.parametrize("numbers", [WholeNumbers(), SeedNumbers()])
+def test_whole_numbers_are_left_as_they_are(numbers: WholeNumbers) -> None:
+    assert numbers.convert([1, 2], None, None) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("3", [3]),
+        ("7,0-2", [7, 0, 1, 2]),
+        ("0 - 2, 7", [0, 1, 2, 7]),
+        ("4-4", [4]),
+        ("0-9999", list(range(10_000))),
+        ("4294967294-4294967295", [2**32 - 2, 2**32 - 1]),
+    ],
+)
+def test_seeds_in_a_row_may_be_given_as_their_ends(value: str, expected: list[int]) -> None:
+    assert SeedNumbers().convert(value, None, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("2-1", "'2-1' ends before it begins"),
+        ("0-10000", "'0-10000' has more than 10000 numbers"),
+        ("0-4999,0-5000", "'0-4999,0-5000' has more than 10000 numbers"),
+        ("1--2", "'1--2' is not a whole number, or several separated by commas"),
+        ("0-4294967296", "has a number above 4294967295"),
+    ],
+)
+def test_seeds_that_are_no_row_are_refused(value: str, message: str) -> None:
+    with pytest.raises(click.BadParameter, match=message):
+        SeedNumbers().convert(value, None, None)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1))
+def test_seeds_can_be_given_as_messages_list_them(seeds: list[int]) -> None:
+    assert SeedNumbers().convert(seed_list(seeds), None, None) == sorted(set(seeds))
 
 
 def test_messages_in_the_code_have_no_line_breaks() -> None:

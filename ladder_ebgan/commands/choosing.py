@@ -5,21 +5,21 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from ladder_ebgan.commands.options import AnyPath, WholeNumbers
+from ladder_ebgan.commands.options import AnyPath, SeedNumbers
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Seeds(click.ParamType):  # type: ignore[type-arg]  # as WholeNumbers
-    """Whole numbers separated by commas, or all."""
+class Seeds(click.ParamType):  # type: ignore[type-arg]  # as SeedNumbers
+    """Seeds as `SeedNumbers` has them, or all."""
 
-    name = "N[,N...]|all"
+    name = "N[-N][,...]|all"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> list[int] | Literal["all"]:
         """Return the numbers in order, or the word."""
-        return "all" if value == "all" else sorted(set(WholeNumbers().convert(value, param, ctx)))
+        return "all" if value == "all" else sorted(set(SeedNumbers().convert(value, param, ctx)))
 
 
 def generator_options(function: Command) -> Command:

@@ -15,7 +15,7 @@ from ladder_ebgan.errors import UsageError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LARGEST = 2**32 - 1  # of a seed, as for NumPy's and scikit-learn's generators
-MOST_SEEDS = 10_000  # of --seeds: each is a replica, recorded by its number
+MOST_SEEDS = 10_000  # of --seeds and --seed-list: each is a replica, recorded by its number
 
 
 class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only in late versions
@@ -35,6 +35,27 @@ class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # a generic only
         if any(len(part) > len(str(LARGEST)) or int(part) > LARGEST for part in parts):
             self.fail(f"'{value}' has a number above {LARGEST}", param, ctx)
         return [int(part) for part in parts]
+
+
+class SeedNumbers(WholeNumbers):
+    """Whole numbers separated by commas, several in a row also as their ends: `0-4,7`, as messages list seeds."""
+
+    name = "N[-N][,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """Return the numbers."""
+        if isinstance(value, list):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            ends = re.fullmatch(r"\s*([0-9]+)\s*-\s*([0-9]+)\s*", part)
+            found = super().convert(",".join(ends.groups()) if ends else part, param, ctx)
+            if found[-1] < found[0]:
+                self.fail(f"'{part.strip()}' ends before it begins", param, ctx)
+            if len(numbers) + found[-1] - found[0] >= MOST_SEEDS:
+                self.fail(f"'{value}' has more than {MOST_SEEDS} numbers", param, ctx)
+            numbers += range(found[0], found[-1] + 1)
+        return numbers
 
 
 class AnyPath(click.Path):

@@ -11,6 +11,7 @@ from ladder_ebgan.commands.console import print_table, say, say_stopped, stderr_
 from ladder_ebgan.commands.options import (
     MOST_SEEDS,
     AnyPath,
+    SeedNumbers,
     WholeNumbers,
     compile_option,
     complete_command,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), help="How many seeds: 0 to N-1.  [default: the recipe's]"
 )
-@click.option("--seed-list", type=WholeNumbers(), help="The seeds themselves, such as 0,3,7.")
+@click.option("--seed-list", type=SeedNumbers(), help="The seeds themselves, such as 0-4,7.")
 @click.option(
     "--model",
     "models",
