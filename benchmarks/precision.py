@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ladder_ebgan.errors import UsageError
+from ladder_ebgan.report.lines import p_value, signed
 from ladder_ebgan.report.table import MISSING, model_order
 from ladder_ebgan.results import Result
 from ladder_ebgan.runs import RunFolder, first_difference, read_record
@@ -135,8 +136,9 @@ def _circumstances(folders: tuple[RunFolder, RunFolder], machines: tuple[str, st
 
 def _row(before: Results, after: Results, model: str, labels: int, margin: float) -> Row:
     pairs = _pairs(before, after, model, labels)
-    first = [baseline.test_error_percent for baseline, _ in pairs]
-    second = [other.test_error_percent for _, other in pairs]
+    keys = sorted(key for key in before.keys() | after.keys() if key[:2] == (model, labels))
+    first = [before[key].test_error_percent if key in before else None for key in keys]
+    second = [after[key].test_error_percent if key in after else None for key in keys]
     complete = [pair for pair in pairs if all(result.test_error_percent is not None for result in pair)]
     return Row(
         model,
@@ -166,7 +168,7 @@ def _remarks(before: Results, after: Results, precisions: tuple[str, str], row: 
     for precision, there, here in ((precisions[0], before, after), (precisions[1], after, before)):
         alone = [key[2] for key in there.keys() - here.keys() if key[:2] == (row.model, row.labels)]
         if alone:
-            remarks.append(f"{_seeds(alone)} only in {precision}, without a pair")
+            remarks.append(f"{_seeds(alone)} only in {precision}, without a pair: equivalence is not claimed")
     pairs = _pairs(before, after, row.model, row.labels)
     for run, precision in enumerate(precisions):
         diverged = [pair[run].seed for pair in pairs if pair[run].test_error_percent is None]
@@ -225,8 +227,8 @@ def _cells(row: Row) -> list[str]:
     cells += [MISSING] * 2 if row.means is None else [f"{value:.3f}" for value in row.means]
     cells.append(MISSING if paired.mean_difference is None else f"{paired.mean_difference:+z.3f}")
     cells.append(MISSING if paired.standard_deviation is None else f"{paired.standard_deviation:.3f}")
-    cells.append(MISSING if paired.ci90 is None else f"{paired.ci90[0]:+z.3f}, {paired.ci90[1]:+z.3f}")
-    cells.append(MISSING if paired.p is None else "< 0.0001" if paired.p < 0.0001 else f"{paired.p:.2g}")
+    cells.append(MISSING if paired.ci90 is None else ", ".join(signed(end, 3) for end in paired.ci90))
+    cells.append(MISSING if paired.p is None else p_value(paired.p))
     cells.append(paired.verdict)
     return cells + ([MISSING] * 2 if row.seconds is None else [f"{value:.4g}" for value in row.seconds])
 

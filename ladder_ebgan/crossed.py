@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ladder_ebgan.statistics import DECIMALS
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -39,7 +41,7 @@ def spread(errors: Sequence[Sequence[float]]) -> Spread:
         raise ValueError("a crossed design needs two subsets and two seeds or more, and the error of every pair")
     n_subsets, n_seeds = x.shape
     of_subset, of_seed, mean = x.mean(axis=1), x.mean(axis=0), x.mean()
-    rest = x - of_subset[:, None] - of_seed + mean
+    rest = np.round(x - of_subset[:, None] - of_seed + mean, DECIMALS)  # else a rest of 0 is one of rounding
     degrees = (n_subsets - 1) * (n_seeds - 1)
     square_subset, square_seed = n_seeds * of_subset.var(ddof=1), n_subsets * of_seed.var(ddof=1)
     square_rest = np.square(rest).sum() / degrees

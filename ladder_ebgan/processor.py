@@ -1,6 +1,7 @@
 """What the CPU of this machine is."""
 
 import platform
+import re
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +17,12 @@ def description() -> dict[str, str]:
 
 
 def name() -> str:
-    """Return the model's name."""
-    return description().get("model name") or platform.processor() or platform.machine()
+    """Return the model's name; where that has no number, as on some virtual machines, also family and model."""
+    known = description()
+    model = known.get("model name") or platform.processor() or platform.machine()
+    if re.search("[0-9]", model.partition("@")[0]) or not {"cpu family", "model"} <= known.keys():
+        return model
+    return f"{model} (family {known['cpu family']}, model {known['model']})"
 
 
 def multiplies_bfloat16() -> bool:

@@ -41,7 +41,7 @@ class Equivalence:
     """Whether two ways of training have equal error rates but for `margin`; None where the pairs are too few."""
 
     n: int  # pairs with two errors
-    n_left_out: int  # pairs with a diverged seed
+    n_left_out: int  # pairs without two errors, as of a diverged seed
     margin: float  # percentage points
     mean_difference: float | None  # other minus baseline, percentage points
     standard_deviation: float | None  # of the differences

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "philox": set(),
     "schedules": set(),
     "statistics": set(),
-    "crossed": set(),
+    "crossed": {"statistics"},
     "ranks": set(),
     "theory": set(),
     "scores": {"statistics"},

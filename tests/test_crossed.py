@@ -39,6 +39,7 @@ def test_without_a_rest_there_is_nothing_to_test_against() -> None:
     assert (found.std_both, found.p_subset, found.p_seed) == (0, None, None)
     assert found.std_subset == pytest.approx(2**0.5)
     assert found.std_seed == pytest.approx(0.5**0.5)
+    assert spread([[1.1, 1.2], [1.3, 1.4]]).p_subset is None  # though 1.4 - 1.3 is not 1.2 - 1.1 to the last bit
 
 
 @given(

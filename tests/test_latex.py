@@ -99,7 +99,7 @@ def test_a_variant_has_a_corrected_p() -> None:
         r"\quad paired t test, p (Holm) & 0.15 \\",
     ]
     assert sum("Holm" in line for line in lines) == 1
-    assert any("by Holm's method for all 2 variants that were compared." in line for line in caption(latex))
+    assert any("by Holm's method for all 2 variants that were tried." in line for line in caption(latex))
 
 
 def test_each_pair_of_models_is_a_block() -> None:

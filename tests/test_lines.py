@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ladder_ebgan.report.lines import NARROWEST, columns, hanging, p_value, plus_minus
+from ladder_ebgan.report.lines import NARROWEST, columns, hanging, p_value, plus_minus, signed
 
 
 def test_a_text_hangs_below_its_beginning() -> None:
@@ -28,6 +28,18 @@ def test_a_mean_stands_beside_its_deviation() -> None:
 
 def test_a_p_value_has_two_digits_unless_it_is_very_small() -> None:
     assert [p_value(p) for p in (1.0, 0.0437, 0.0001, 0.00009, 0.0)] == ["1", "0.044", "0.0001", *["< 0.0001"] * 2]
+
+
+def test_a_p_value_shows_on_which_side_of_the_level_it_lies() -> None:
+    p_values = (0.0494, 0.0496, 0.04996, 0.05, 0.0504)
+    assert [p_value(p) for p in p_values] == ["0.049", "0.0496", "0.04996", "0.05", "0.05"]
+
+
+def test_a_difference_is_a_zero_only_if_it_is_one() -> None:
+    differences = (-0.184, -0.005, -0.0049, 0.0013, 0.0, -0.0, 1e-17, 0.128)
+    expected = ["-0.18", "-0.01", "-0.005", "+0.001", "+0.00", "+0.00", "+0.00", "+0.13"]
+    assert [signed(difference) for difference in differences] == expected
+    assert signed(-0.0004, 3) == "-0.0004"
 
 
 @given(st.text("ab- ", max_size=80), st.integers(0, 60))

@@ -217,6 +217,22 @@ def test_the_processor_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not machine.multiplies_bfloat16(CPU)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AMD EPYC", "AMD EPYC (family 25, model 17)"),
+        ("Intel(R) Xeon(R) Processor @ 2.50GHz", "Intel(R) Xeon(R) Processor @ 2.50GHz (family 25, model 17)"),
+        ("AMD EPYC 9654 96-Core Processor", "AMD EPYC 9654 96-Core Processor"),
+    ],
+)
+def test_generations_of_one_name_are_told_apart(name: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"model name": name, "cpu family": "25", "model": "17"}
+    monkeypatch.setattr(processor, "description", lambda: known)
+    assert processor.name() == expected
+    del known["model"]
+    assert processor.name() == name
+
+
 def test_the_processor_is_read_from_the_file_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "processor\t: 0\nmodel name\t: A: Chip\nflags\t\t: sse avx512_bf16\n\nprocessor\t: 1\nmodel name\t: B\n"
     for content, expected in ((text, "A: Chip"), (None, None)):

@@ -148,11 +148,24 @@ def test_seeds_are_paired_by_number_and_those_left_out_are_named(
     (second / "results.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
     text = printed(capsys, first, second)
     assert "| ladder | 20 | 4 | 3.750 | 3.760 | +0.010 | 0.020 | -0.014, +0.034 | 0.0014 | undecided |" in text
-    assert "\n- ladder with 20 labels: seeds 5, 6 only in bfloat16, without a pair\n" in text
+    assert "\n- ladder with 20 labels: seeds 5, 6 only in bfloat16, without a pair: equiv" in text
     assert (
         "\n- ladder with 20 labels: seed 3 diverged in bfloat16: left out, so equivalence is not claimed\n" in text
     )
     assert "new pairs" not in text
+
+
+def test_a_run_that_has_not_all_seeds_of_the_other_is_not_called_equivalent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stops at the seeds where it looks best has chosen them by their errors.
+
+    t = (0.01 - 0.1) / (0.01 / sqrt(3)) = -15.59, with two degrees of freedom p = (1 - |t| / sqrt(2 + t^2)) / 2 = 0.002.
+    """
+    first = run(tmp_path / "a", errors={("ladder", 20): [2.0, 3.0, 4.0, 5.0]})
+    text = printed(capsys, first, run(tmp_path / "b", "bfloat16", CLOSE))
+    assert "| +0.010 | 0.010 | -0.007, +0.027 | 0.002 | undecided |" in text
+    assert "\n- ladder with 20 labels: seed 3 only in float32, without a pair: equivalence is not claimed\n" in text
 
 
 def test_no_pair_with_two_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,6 +186,7 @@ def test_the_page_says_how_we_stand_beside_the_paper(tmp_path: Path) -> None:
         ([3.0, 2.9, 8.9], [4.0, 4.0, 10.0], "new is worse than ladder"),
         ([4.0, 4.0], [3.0, 2.9], "no test of new against ladder"),
         ([4.0, 4.0, 4.0], [3.0, 3.0, 3.0], "no test of new against ladder"),  # no deviation to test it by
+        ([4.0] * 6, [3.0] * 6, "no t test of new against ladder"),  # but a signed-rank test
     ],
 )
 def test_a_comparison_in_a_sentence(before: list[float], after: list[float], expected: str) -> None:
@@ -199,6 +200,12 @@ def test_a_variant_is_better_only_with_a_corrected_p() -> None:
     found = {p: verdict(Comparison(50, "ladder", "new", paired, p, 60)) for p in (0.049, 0.05)}
     assert found[0.049] == "With 50 labels, new is better than ladder."
     assert found[0.05] == "With 50 labels, no difference shown between new and ladder."
+
+
+def test_a_comparison_without_the_seeds_that_diverged_says_so() -> None:
+    paired = compare_paired([4.0, 4.0, 10.0], [3.0, 2.9, 8.9])
+    found = verdict(Comparison(50, "ladder", "new", paired, n_left_out=2))
+    assert found == "With 50 labels, new is better than ladder, on the seeds that both finished."
 
 
 def test_the_recipe_reads_as_the_recipe_of_the_run_and_marks_what_was_changed(run: Path) -> None:

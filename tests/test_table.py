@@ -60,7 +60,7 @@ def test_a_variant_is_compared_with_the_model_that_it_is_of() -> None:
     ]
     assert [(each.labels, each.baseline, each.model, each.n_variants) for each in table.comparisons] == [
         (20, "ladder", "ebgan-ladder", None),
-        (20, "ebgan-ladder", "noise", 1),
+        (20, "ebgan-ladder", "noise", 2),  # slow was tried too
         (100, "ladder", "ebgan-ladder", None),
         (100, "ladder", "other", None),
         (100, "ebgan-ladder", "noise", 3),
@@ -72,7 +72,8 @@ def test_a_variant_is_compared_with_the_model_that_it_is_of() -> None:
 def test_p_of_variants_is_corrected_for_their_number_at_each_number_of_labels() -> None:
     """Of 100 labels: 1, 2, 3 has t = 2 sqrt(3), p = 0.0742; 0.1, 0.2, 0.4 has t = sqrt(7), p = 0.1181; slow none.
 
-    Holm of three: 3 * 0.0742 = 0.2225 and 2 * 0.1181 = 0.2362. Of 20 labels there is one.
+    Holm of three: 3 * 0.0742 = 0.2225 and 2 * 0.1181 = 0.2362. Of 20 labels there are
+    two, one without a seed to compare.
     """
     by_key = {(each.labels, each.model): each for each in with_variants().comparisons}
     noise, frozen, slow = (by_key[100, model] for model in ("noise", "frozen", "slow"))
@@ -81,7 +82,7 @@ def test_p_of_variants_is_corrected_for_their_number_at_each_number_of_labels() 
     assert noise.p_paired_t_holm == pytest.approx(0.22254, abs=3e-5)
     assert frozen.p_paired_t_holm == pytest.approx(0.23616, abs=2e-5)
     assert slow.p_paired_t_holm is None
-    assert by_key[20, "noise"].p_paired_t_holm == by_key[20, "noise"].paired.p_paired_t
+    assert by_key[20, "noise"].p_paired_t_holm == pytest.approx(2 * 0.07418, abs=2e-5)
     assert by_key[100, "other"].p_paired_t_holm is None
 
 
@@ -89,10 +90,10 @@ def test_notes_say_how_many_variants_p_is_corrected_for() -> None:
     assert with_variants().notes == (
         "20 labels: 1 of 2 seeds of slow diverged and is left out (seed 1)",
         "20 labels: slow and ladder have no finished seed in common",
-        "20 labels: p called Holm is that of the paired t test, corrected by Holm's method for the one variant "
-        "that was compared",
+        "20 labels: p called Holm is that of the paired t test, corrected by Holm's method for all 2 variants "
+        "that were tried",
         "100 labels: p called Holm is that of the paired t test, corrected by Holm's method for all 3 variants "
-        "that were compared",
+        "that were tried",
     )
 
 
@@ -191,3 +192,21 @@ def test_importing_loads_no_rich() -> None:
     modules = "ladder_ebgan.report.latex, ladder_ebgan.report.table_formats"
     code = f"import sys, {modules}; sys.exit('rich' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_variant_that_always_diverged_was_tried() -> None:
+    """As of 100 labels above, noise has p = 0.0742 and frozen 0.1181; with the two others four were tried."""
+    models = {"ebgan-ladder": [1.0, 2.0, 4.0], "noise": [2.0, 4.0, 7.0], "frozen": [1.1, 2.2, 4.4]}
+    lost = {"ladder": [1.0] * 3, "slow": [None] * 3, "hot": [None] * 3}
+    table = build_table(results(models | lost), "digits", variants=VARIANTS | {"hot": "ladder"})
+    noise, frozen = (each for each in table.comparisons if each.model in VARIANTS)
+    assert (noise.n_variants, frozen.n_variants) == (4, 4)
+    assert noise.p_paired_t_holm == pytest.approx(4 * 0.07418, abs=1e-4)
+    assert frozen.p_paired_t_holm == pytest.approx(3 * 0.11808, abs=1e-4)
+    assert table.notes[-1].endswith("corrected by Holm's method for all 4 variants that were tried")
+
+
+def test_seeds_that_either_of_two_models_diverged_with_are_counted() -> None:
+    models = {"ladder": [1.0, None, 2.0, None, 3.0], "new": [None, None, 1.0, 2.0, 3.0]}
+    (comparison,) = build_table(results(models), "digits").comparisons
+    assert (comparison.paired.n, comparison.n_left_out) == (2, 3)

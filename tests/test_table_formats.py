@@ -32,7 +32,16 @@ def test_json_has_the_promised_shape() -> None:
     (comparison,) = content["comparisons"]
     assert set(comparison) == {
         *("labels", "baseline", "model", "n_seeds", "relative_improvement_percent"),
-        *("mean_difference", "ci95", "p_paired_t", "p_wilcoxon", "p_paired_t_holm", "n_variants", "recipe"),
+        *(
+            "mean_difference",
+            "ci95",
+            "p_paired_t",
+            "p_wilcoxon",
+            "p_paired_t_holm",
+            "n_variants",
+            "recipe",
+            "n_left_out",
+        ),
     }
     assert (ladder["recipe"], comparison["recipe"]) == ("", "")
     assert (comparison["p_paired_t_holm"], comparison["n_variants"]) == (None, None)
@@ -129,7 +138,7 @@ def test_json_has_corrected_p_values() -> None:
 def test_text_and_markdown_have_corrected_p_values(write: Callable[[Table], str]) -> None:
     text = " ".join(write(with_a_variant()).split())
     assert "paired t p = 0.074, Holm p = 0.15 (3 seeds" in text
-    assert "corrected by Holm's method for all 2 variants that were compared" in text
+    assert "corrected by Holm's method for all 2 variants that were tried" in text
 
 
 def test_csv_columns_are_as_the_design_has_them() -> None:

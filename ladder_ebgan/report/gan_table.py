@@ -15,7 +15,7 @@ from ladder_ebgan.report.lines import plus_minus, text_console
 from ladder_ebgan.report.table import MISSING, Comparison, Divergence, by_cell, model_order, named_seeds
 from ladder_ebgan.report.table_layout import comparison_cells
 from ladder_ebgan.results import Result
-from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
+from ladder_ebgan.statistics import PairedComparison, compare_paired, holm, mean, standard_deviation
 
 MAIN = "modified_inception_score"
 SCORES = {  # columns of `Result`: what they are called, digits behind the point
@@ -96,18 +96,24 @@ def _comparisons(rows: Sequence[GANRow], variants: Mapping[str, str]) -> list[Co
     by_seed = {
         row.model: dict(zip(row.seeds, row.scores[MAIN].values, strict=True)) for row in rows if MAIN in row.scores
     }
-    pairs = []
+    diverged = {row.model: {each.seed for each in row.diverged} for row in rows}
+    compared: dict[str, PairedComparison] = {}
     for model, after in by_seed.items():
         before = by_seed.get(variants.get(model, ""), {})
         shared = [seed for seed in before if seed in after]
         if shared:
             scores = [before[seed] for seed in shared], [after[seed] for seed in shared]
             paired = compare_paired(*scores)
-            pairs.append((model, replace(paired, relative_improvement_percent=None)))  # that is one of errors
-    corrected = holm([paired.p_paired_t for _, paired in pairs])
+            compared[model] = replace(paired, relative_improvement_percent=None)  # that is one of errors
+    tried = [model for model in diverged if model in variants]
+    corrected = holm([compared[model].p_paired_t if model in compared else None for model in tried])
     return [
-        Comparison(0, variants[model], model, paired, p, len(pairs))
-        for (model, paired), p in zip(pairs, corrected, strict=True)
+        Comparison(
+            *(0, variants[model], model, compared[model], p, len(tried)),
+            n_left_out=len(diverged[model] | diverged[variants[model]]),
+        )
+        for model, p in zip(tried, corrected, strict=True)
+        if model in compared
     ]
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SMALLEST_P = 0.0001  # that is written out
+ALPHA = 0.05  # on whose side a p-value lies has to show
+NO_DIFFERENCE = 1e-9  # smaller ones are those of rounding
 NARROWEST = 20  # what is left for a text is not squeezed below this
 
 
@@ -47,8 +49,19 @@ def plus_minus(centre: float, deviation: float | None, form: str = ".2f", deviat
 
 
 def p_value(p: float) -> str:
-    """Return a p-value with two digits, or that it is very small."""
-    return f"< {SMALLEST_P:.4f}" if p < SMALLEST_P else f"{p:.2g}"
+    """Return a p-value with two digits, or more where one below 0.05 would be 0.05, or that it is very small."""
+    if p < SMALLEST_P:
+        return f"< {SMALLEST_P:.4f}"
+    digits = 2
+    while float(f"{p:.{digits}g}") >= ALPHA > p:
+        digits += 1
+    return f"{p:.{digits}g}"
+
+
+def signed(difference: float, digits: int = 2) -> str:
+    """Return a difference with its sign and two digits behind the point, but `-0.001` where that would be 0."""
+    text = f"{difference:+z.{digits}f}"
+    return text if float(text) or abs(difference) < NO_DIFFERENCE else f"{difference:+.1g}"
 
 
 def text_console(color: bool = False) -> "Console":

@@ -150,11 +150,13 @@ def verdict(comparison: Comparison) -> str:
     """Return in a sentence what a paired comparison shows, at the level of 5 % if it can be tested."""
     model, baseline, paired = comparison.model, comparison.baseline, comparison.paired
     if paired.ci95 is None or paired.p_paired_t is None:
-        found = f"no test of {model} against {baseline}"
+        found = f"no {'' if paired.p_wilcoxon is None else 't '}test of {model} against {baseline}"
     elif paired.ci95[0] <= 0 <= paired.ci95[1] or (comparison.p_paired_t_holm or 0) >= ALPHA:
         found = f"no difference shown between {model} and {baseline}"
     else:
         found = f"{model} is {'better' if paired.mean_difference < 0 else 'worse'} than {baseline}"
+    if comparison.n_left_out:
+        found += ", on the seeds that both finished"
     return f"With {comparison.labels} labels, {found}."
 
 

@@ -77,6 +77,7 @@ class Comparison:
     p_paired_t_holm: float | None = None  # corrected for all variants that were compared at this number of labels
     n_variants: int | None = None  # how many these are; None where the model is not a variant of the baseline
     recipe: str = ""  # of both, as in `Row`
+    n_left_out: int = 0  # seeds that one or both diverged with: those that remain are chosen by their outcome
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def build_table(
     notes = [_diverged_note(row) for row in rows if row.diverged]
     comparisons: list[Comparison] = []
     for labels in budgets:
-        found = []
+        found, n_untested = [], 0
         for baseline, model in pairs:
             if (baseline, labels) not in by_key or (model, labels) not in by_key:
                 continue
@@ -183,11 +184,12 @@ def build_table(
             if comparison:
                 found.append(comparison)
             else:
+                n_untested += model in variants
                 notes.append(f"{labels} labels: {model} and {baseline} have no finished seed in common")
-        of_variants = _corrected([each for each in found if each.model in variants])
+        of_variants = _corrected([each for each in found if each.model in variants], n_untested)
         comparisons += [each for each in found if each.model not in variants] + of_variants
         if any(each.p_paired_t_holm is not None for each in of_variants):
-            notes.append(_correction_note(labels, len(of_variants)))
+            notes.append(_correction_note(labels, len(of_variants) + n_untested))
     if any(row.n_test for row in rows) and comparisons:
         notes.append(
             "intervals and t tests are corrected for rows that seeds share (Nadeau and Bengio 2003); the "
@@ -285,7 +287,8 @@ def _compare(baseline: Row, model: Row) -> Comparison | None:
         return None
     overlap = (model.n_test or 0) / model.labels
     paired = compare_paired([before[seed] for seed in shared], [after[seed] for seed in shared], overlap)
-    return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe)
+    n_left_out = len({each.seed for each in (*baseline.diverged, *model.diverged)})
+    return Comparison(model.labels, baseline.model, model.model, paired, recipe=model.recipe, n_left_out=n_left_out)
 
 
 def _beside_paper(
@@ -302,12 +305,15 @@ def _beside_paper(
         yield BesidePaper(row.labels, row.model, their.model, n_seeds, difference, interval, row.recipe)
 
 
-def _corrected(of_variants: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparisons of the variants at one number of labels with p-values for their number."""
-    p_values = holm([each.paired.p_paired_t for each in of_variants])
+def _corrected(of_variants: Sequence[Comparison], n_untested: int) -> list[Comparison]:
+    """Return the comparisons of the variants at one number of labels with p-values for their number.
+
+    That counts variants without a seed in common with their model, such as those that always diverged.
+    """
+    p_values = holm([*(each.paired.p_paired_t for each in of_variants), *[None] * n_untested])
     return [
-        replace(each, p_paired_t_holm=p, n_variants=len(of_variants))
-        for each, p in zip(of_variants, p_values, strict=True)
+        replace(each, p_paired_t_holm=p, n_variants=len(p_values))
+        for each, p in zip(of_variants, p_values, strict=False)
     ]
 
 
@@ -315,5 +321,5 @@ def _correction_note(labels: int, n_variants: int) -> str:
     how_many = "the one variant that was" if n_variants == 1 else f"all {n_variants} variants that were"
     return (
         f"{labels} labels: p called Holm is that of the paired t test, corrected by Holm's method for {how_many} "
-        "compared"
+        "tried"
     )

@@ -3,7 +3,7 @@
 Rows are the papers' own first, then ours; columns are the label budgets, smallest first, as in the paper's Table 2.
 """
 
-from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus
+from ladder_ebgan.report.lines import SMALLEST_P, p_value, plus_minus, signed
 from ladder_ebgan.report.table import MISSING, Comparison, Table
 from ladder_ebgan.statistics import MIN_FOR_INTERVAL, MIN_FOR_WILCOXON, PairedComparison
 
@@ -107,7 +107,7 @@ def paper_lines(table: Table) -> list[str]:
 
 
 def _interval(ends: tuple[float, float]) -> str:
-    return f"[{ends[0]:+z.2f}, {ends[1]:+z.2f}]"
+    return f"[{signed(ends[0])}, {signed(ends[1])}]"
 
 
 def _why_missing(paired: PairedComparison) -> str:
