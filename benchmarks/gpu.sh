@@ -5,8 +5,9 @@
 #     benchmarks/gpu.sh OUT bench table  these parts only
 #
 # tests      captured steps equal ordinary ones, and the other tests that need a GPU and compile nothing
+# table      milliseconds a step of 15 replicas in float32; one label budget of `table2`: 15 seeds, 100 labels, all three
+#            models, in float32 unless `precision` came before
 # bench      milliseconds a step of 15 replicas against the floor in each precision, and of 1 and 45 in float32
-# table      one label budget of `table2`: 15 seeds, 100 labels, all three models; in float32 unless `precision` came before
 # precision  error rates in tf32 and bfloat16 against float32: 300 seeds of `demo`, 100 labels, margin 0.1 points
 # budgets    the other budgets of `table2`: 200 and 1000 labels
 # compiled   the tests that compile
@@ -16,23 +17,28 @@
 # A call stops about TIME_LIMIT seconds after its start, up to two minutes later where something is compiled or evaluated
 # just then; called again on the same machine, it goes on where it stopped. Run folders with their checkpoints, and what
 # is measured, stay in WORK, for which a disk in memory (/dev/shm) is fastest; where WORK is lost, runs go on from the
-# seeds that are finished in OUT, and nothing else does. OUT gets small files only, and ARCHIVE, which is OUT.tar.gz unless
-# it is set, holds them all after each run and each measurement. If the first measurement fails, everything runs
-# uncompiled, as recorded steps all the same. The project itself needs no installation: it is taken from this source
-# tree. The packages that it depends on (setup.cfg) have to be there.
+# seeds that are finished in OUT, and nothing else does. A run's checkpoints take some 2 GB. OUT gets small files only, and
+# ARCHIVE, which is OUT.tar.gz unless it is set, holds them all after each run and each measurement; where it is there and
+# OUT is not, OUT begins as what it holds. If the first measurement succeeds uncompiled only, everything runs uncompiled, as
+# recorded steps all the same; LADDER_EBGAN_NO_GRAPH=1 has nothing recorded, if that should fail. The project itself needs
+# no installation: it is taken from this source tree. The packages that it depends on (setup.cfg) have to be there.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|bench|table|precision|budgets|compiled|scaling|search ...]}")
+out=$(realpath -m "${1:?usage: benchmarks/gpu.sh OUT [tests|table|bench|precision|budgets|compiled|scaling|search ...]}")
 shift
 python3 - <<'END' || exit 2
-import importlib.util
+import importlib
 import sys
 
-needed = "torch numpy scipy sklearn click rich pydantic safetensors matplotlib PIL jinja2".split()
-missing = [name for name in needed if importlib.util.find_spec(name) is None]
+missing = []
+for name in "torch numpy scipy sklearn click rich pydantic safetensors matplotlib PIL jinja2".split():
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        missing.append(f"{name} ({error})")
 if missing:
-    sys.exit(f"benchmarks/gpu.sh: python3 does not find {', '.join(missing)}: install them, or name them in PYTHONPATH")
+    sys.exit(f"benchmarks/gpu.sh: python3 cannot import {', '.join(missing)}: install them, or name them in PYTHONPATH")
 END
 work=$(realpath -m "${WORK:-$root/runs/gpu}")
 archive=$(realpath -m "${ARCHIVE:-$out.tar.gz}")
@@ -42,9 +48,14 @@ seeds=${SEEDS:-15}
 comparison_seeds=${COMPARISON_SEEDS:-300}
 trials=${TRIALS:-200}
 read -r -a overrides <<<"${SET:-}" # such as "--set ladder.n_steps=10", to try the script
-[ $# -gt 0 ] || set -- tests bench table precision budgets compiled scaling search
+[ $# -gt 0 ] || set -- tests table bench precision budgets compiled scaling search
 
-mkdir -p "$out" "$work/packages" "$(dirname "$archive")"
+mkdir -p "$(dirname "$out")" "$work/packages" "$(dirname "$archive")"
+if [ ! -e "$out" ] && [ -e "$archive" ]; then
+    mkdir "$out"
+    tar -C "$out" --strip-components 1 -xzf "$archive"
+fi
+mkdir -p "$out"
 ln -sfn "$root/ladder_ebgan" "$work/packages/ladder_ebgan"
 ln -sfn "$root/recipes" "$work/packages/ladder_ebgan_recipes"
 ln -sfn "$root/benchmarks" "$work/packages/ladder_ebgan_benchmarks"
@@ -53,12 +64,13 @@ cd "$root"
 
 program=(python3 -c 'from ladder_ebgan.cli import main; main()')
 
-SHORTEST=90 # seconds that something is begun with
+SHORTEST=90             # seconds that something is begun with which keeps what it has done
+SHORTEST_OF_A_WHOLE=180 # and what keeps nothing before its end
 
 # Seconds that are left of this call; at least one, which ends a run with its checkpoint.
 left() { echo $((deadline > SECONDS ? deadline - SECONDS : 1)); }
 
-enough_left() { ((deadline - SECONDS >= SHORTEST)); }
+enough_left() { ((deadline - SECONDS >= ${1:-$SHORTEST})); }
 
 # Put all of OUT into the archive: what ends this call too early then leaves what came before.
 keep() {
@@ -66,15 +78,18 @@ keep() {
         echo "no $archive was written" >&2
 }
 
-# Print the option that has everything run uncompiled, if the first measurement fails otherwise.
+# Print the option that has everything run uncompiled, if the first measurement succeeds with it and not without.
 compiling() {
     if [ ! -e "$work/compiling" ]; then
         local option="" status=0
-        if [ "$device" != cpu ]; then measure float32 1 >&2 || status=$?; fi
+        if [ "$device" != cpu ]; then measure float32 "$seeds" >&2 || status=$?; fi
         case $status in
         0) ;;
-        1 | 2) option=--no-compile ;;
-        *) return $status ;; # out of time, or killed
+        75 | 124 | 137) return $status ;; # out of time, or killed
+        *)
+            option=--no-compile
+            measure float32 "$seeds" "$option" >&2 || return $status
+            ;;
         esac
         echo "$option" >"$work/compiling"
     fi
@@ -104,7 +119,7 @@ run() { # NAME OPTION...
 measure() { # PRECISION REPLICAS OPTION...
     local file="$work/bench-$1-$2.json"
     if [ ! -e "$file" ]; then
-        enough_left || return 75
+        enough_left $SHORTEST_OF_A_WHOLE || return 75
         timeout "$(left)" "${program[@]}" bench --json --device "$device" --precision "$1" --replicas "$2" \
             "${overrides[@]}" "${@:3}" >"$file.part" 2> >(tee "$out/bench-$1-$2.log" >&2) || return
         mv "$file.part" "$file"
@@ -148,7 +163,7 @@ part_compiled() { test_on_gpu tests-compiled "gpu and slow"; }
 
 part_bench() {
     local options=()
-    bench {float32,tf32,bfloat16}:15 float32:{1,45}
+    bench {float32,tf32,bfloat16}:"$seeds" float32:{1,45}
 }
 
 part_precision() {
@@ -179,7 +194,7 @@ table_precision() {
 }
 
 table2() { # LABELS
-    local models=(--model ladder --model ladder-matched --model ebgan-ladder)
+    local models=(--model ladder --model ebgan-ladder --model ladder-matched)
     run table2 --recipe table2 --labels "$1" --seeds "$seeds" --precision "$(table_precision)" "${models[@]}"
 }
 

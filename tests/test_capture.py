@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ladder_ebgan import kernels, layers
-from ladder_ebgan.capture import captured, compiler_missing, layer_functions, prepared
+from ladder_ebgan.capture import CapturedStep, captured, compiler_missing, layer_functions, prepared
 from ladder_ebgan.costs import (
     Functions,
     discriminator_costs,
@@ -100,3 +100,10 @@ def test_on_a_cpu_a_captured_step_is_the_step_itself() -> None:
         return 3
 
     assert captured(step, CPU) is step
+
+
+def test_a_gpu_that_cannot_record_can_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LADDER_EBGAN_NO_GRAPH", raising=False)
+    assert isinstance(captured(lambda: 3, CUDA), CapturedStep)
+    monkeypatch.setenv("LADDER_EBGAN_NO_GRAPH", "1")
+    assert captured(lambda: 3, CUDA)() == 3

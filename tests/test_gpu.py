@@ -204,6 +204,7 @@ def test_the_step_on_the_device_decides_the_noise() -> None:
     assert_close(fifth.cpu(), on_cpu, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_compiled_noise_is_close_to_the_ordinary_one() -> None:
     shape, compiled = (30, 7), Functions.prepare(True, CUDA).normal
     normals = NormalStream([3, 7], Stream.CORRUPTION_NOISE, shape, CUDA, compiled)

@@ -227,7 +227,7 @@ def test_compiled_numbers_equal_eager_ones(seeds: tuple[int, ...]) -> None:
 @pytest.mark.gpu
 @COMPILED
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_captured_graph_gives_the_numbers_of_the_step_that_it_finds(compiled: bool) -> None:
     keys, step = keys_of(0, 1, 2), torch.tensor(0, device="cuda")
     on_device = keys.cuda()

@@ -160,7 +160,7 @@ def test_a_run_that_has_not_all_seeds_of_the_other_is_not_called_equivalent(
 ) -> None:
     """Whoever stops at the seeds where it looks best has chosen them by their errors.
 
-    t = (0.01 - 0.1) / (0.01 / sqrt(3)) = -15.59, with two degrees of freedom p = (1 - |t| / sqrt(2 + t^2)) / 2 = 0.002.
+    t = -0.09 / (0.01 / sqrt(3)) = -15.59, with two degrees of freedom: p = (1 - |t| / sqrt(2 + t^2)) / 2 = 0.002.
     """
     first = run(tmp_path / "a", errors={("ladder", 20): [2.0, 3.0, 4.0, 5.0]})
     text = printed(capsys, first, run(tmp_path / "b", "bfloat16", CLOSE))
