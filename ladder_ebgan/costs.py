@@ -36,6 +36,7 @@ def ladder_costs(
 ) -> LadderCosts:
     """Return the cost of a ladder: cross-entropy of the corrupted pass plus the weighted denoising costs.
 
+    Rasmus et al., algorithm 1: C = C_c + C_d, with C_d the sum over layers l of lambda_l |z^(l) - z_hat_BN^(l)|^2.
     Above layer 0 the target is the clean `z` and `z_hat` is normalised by the clean statistics; gradient flows
     through the clean pass as well. At layer 0 the cost is the reconstruction energy itself.
 
@@ -66,6 +67,8 @@ def discriminator_costs(
 ) -> tuple[LadderCosts, Tensor]:
     """Return `ladder_costs`, and `generated_energy`, in one pass: generated images are a group of the same batch.
 
+    What Eq. (1) of Zhao et al. is made of, `D(x)` and `D(G(z))`; the hinge is put on it in `training.py`.
+
     Args:
         ladder: the networks; they reconstruct layer 0.
         images, labels, noise, classification_weight: as of `ladder_costs`.
@@ -83,7 +86,7 @@ def _decoded_costs(
     ladder: Ladder, images: Tensor, labels: Tensor, noise: Tensor, classification_weight: Tensor | float
 ) -> tuple[LadderCosts, Tensor]:
     """Return the costs of labelled and unlabelled images, and the energies of generated ones behind them."""
-    n_labeled = labels.shape[1]
+    n_labeled = labels.shape[1]  # also the size of each other group
     groups = images.shape[1] // n_labeled
     corrupted = ladder.encode(images, noise, groups, n_decoded=groups - 1)
     logits, to_decode = corrupted.logits, images[:, n_labeled:]
@@ -106,7 +109,9 @@ def _decoded_costs(
 
 
 def generated_energy(ladder: Ladder, generated: Tensor, noise: Tensor | None) -> Tensor:
-    """Return the energy `D(G(z))` `[replicas, batch]`; gradient flows through both of its places.
+    """Return the energy `D(G(z))` `[replicas, batch]` of Eq. (2); gradient flows through both of its places.
+
+    It is the squared form of Eq. (13), of EBGAN-LN (appendix D).
 
     Args:
         ladder: the discriminators.

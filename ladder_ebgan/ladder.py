@@ -1,8 +1,9 @@
 """The ladder network: a classifier with a decoder that denoises every layer.
 
 Rasmus et al. 2015, "Semi-Supervised Learning with Ladder Networks", arXiv 1507.02672. Symbols as in that paper:
-`z` is a layer after batch normalisation (and noise), `h` the layer's output, `u` the signal that comes down the
-decoder, `z_hat` the denoised `z`. Layer 0 is the input, layer L the one under the softmax.
+`z` is a layer after batch normalisation and, in the corrupted pass, noise (there with a tilde), `h` the layer's
+output, `u` the signal that comes down the decoder, `z_hat` the denoised `z`. Layer 0 is the input, layer L the one
+under the softmax.
 
 Which variant it is (bottom cost only, full, Gamma, supervised) follows from the denoising weights alone: the
 decoder reaches down to the lowest layer with a weight, and the clean pass runs if a layer above 0 has one.
@@ -116,7 +117,7 @@ class Ladder(nn.Module):
         statistics: Statistics | None = None,
         n_decoded: int = 1,
     ) -> Encoding:
-        """Run the encoder.
+        """Run the encoder, corrupted or clean: the first two blocks of algorithm 1.
 
         Args:
             x: `[replicas, batch, features]`.
@@ -154,7 +155,7 @@ class Ladder(nn.Module):
     def decode(
         self, z: Sequence[Tensor], logits: Tensor, statistics: Statistics | None = None, groups: int = 1
     ) -> dict[int, Tensor]:
-        """Denoise the layers from the top down to the lowest one with a weight.
+        """Denoise the layers from the top down to the lowest one with a weight: the decoder of algorithm 1.
 
         Args:
             z: corrupted layers 0..L, each `[replicas, batch, features]`.
@@ -181,7 +182,7 @@ class Ladder(nn.Module):
         return z_hat
 
     def vertical_signal(self, layer: int, z_hat: dict[int, Tensor], logits: Tensor) -> Tensor:
-        """Return what comes down to a layer of the decoder: `u` before its normalisation."""
+        """Return what comes down to a layer of the decoder, `u` before it is normalised: at the top the softmax."""
         if layer == len(self.sizes) - 1:
             return torch.softmax(logits, dim=-1)
         return replica_matmul(z_hat[layer + 1], self.decoder_weight[str(layer)], self.product_dtype)

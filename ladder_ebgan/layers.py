@@ -51,7 +51,7 @@ def noisy_layer(
 ) -> tuple[Tensor, Tensor]:
     """Normalise, corrupt, shift, rectify: z = BN(z_pre) + noise_std * noise, h = relu(z + beta).
 
-    Rasmus et al. 2015, algorithm 1, lines 4 to 9; their scale gamma has no effect under a ReLU.
+    Rasmus et al. 2015, algorithm 1, corrupted encoder; their scale gamma has no effect under a ReLU.
 
     Args:
         z_pre: matrix product `[replicas, batch, features]`, in its own precision.
@@ -83,7 +83,7 @@ def denoise(
 ) -> Tensor:
     """The ladder's denoising function of the normalised u: z_hat = g(z, u), u = BN(u_pre).
 
-    Rasmus et al. 2015, algorithm 1, lines 14 to 17; `combinators` has what g can be.
+    Rasmus et al. 2015, algorithm 1, decoder; `combinators` has what g can be.
 
     Args:
         u_pre: the vertical signal before normalisation `[replicas, batch, features]`, in its own precision.

@@ -197,7 +197,7 @@ def _refuse_ambiguity(files: Sequence[ModelFile], source: Path, several_seeds: b
 def in_words(model: str, labels: int, seeds: Sequence[int]) -> str:
     """Return what a model is, in words."""
     in_a_row = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds)))
-    numbers = f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
+    numbers = f"{seeds[0]}-{seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
     budget = f", {labels} labels" if labels else ""
     return f"{model}{budget}, seed{'s' if len(seeds) > 1 else ''} {numbers}"
 

@@ -1,6 +1,7 @@
 """What trained models say of images: class probabilities and energies."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,6 +24,11 @@ class Predictions:
     def probabilities(self) -> NDArray[np.float32]:
         """Class probabilities `[n, classes]`, averaged over the models."""
         return np.asarray(self.of_models.mean(axis=0))
+
+    @cached_property
+    def agreement(self) -> NDArray[np.float64]:
+        """Share of the models `[n]` that by itself gives the label that all give together."""
+        return np.asarray((self.of_models.argmax(axis=2) == self.probabilities.argmax(axis=1)).mean(axis=0))
 
     @property
     def energies(self) -> NDArray[np.float32] | None:

@@ -283,7 +283,7 @@ class Recipe(Section):
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe by name or path, apply overrides such as `ladder.n_steps=1000`, and check it all.
+    """Read a recipe by name or path, apply overrides such as `ladder.learning_rate=0.001`, and check it all.
 
     Raises:
         UsageError: naming the first key that is wrong, and what would be right.
@@ -299,7 +299,7 @@ def recipe_tables(name_or_path: str, overrides: Iterable[str]) -> tuple[dict[str
         tables = _with_base(name_or_path, own)
     except RecursionError as error:
         raise UsageError(f"the recipe {name_or_path} and its base are nested too deeply") from error
-    apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
+    apply_changes(tables, overrides, "--set ", "ladder.learning_rate=0.001")
     return tables, f"recipe '{name_or_path}'" + (f" (with its base '{base}')" if base else "")
 
 

@@ -1,4 +1,8 @@
-"""Schedules of the learning rate and the margin: pure functions of the step."""
+"""Schedules of the learning rate and the margin: pure functions of the step.
+
+Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, appendix D: the rate is constant for two thirds of the steps and then
+falls to 0 in a straight line; the margin falls from 16 to 0 over 60,000 steps, in a way that is not said.
+"""
 
 import math
 from collections.abc import Sequence

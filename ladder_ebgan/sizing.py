@@ -54,11 +54,11 @@ def settings_for(n_rows: int, n_features: int) -> dict[str, Any]:
 
 
 def sized_recipe(n_rows: int, n_features: int, n_labels: int, overrides: Iterable[str] = ()) -> Recipe:
-    """Return the recipe of a run on a table, with overrides such as `ladder.n_steps=1000`.
+    """Return the recipe of a run on a table, with overrides such as `ladder.learning_rate=0.001`.
 
     Raises:
         UsageError: an override that no recipe may have.
     """
     tables = {"labels": [n_labels], "n_seeds": N_SEEDS, **settings_for(n_rows, n_features)}
-    apply_changes(tables, overrides, "--set ", "ladder.n_steps=1000")
+    apply_changes(tables, overrides, "--set ", "ladder.learning_rate=0.001")
     return parse_recipe(tables, source=f"recipe '{AUTO}'")

@@ -19,7 +19,7 @@ from refusals import examples, refused
 
 from ladder_ebgan import cli, experiment
 from ladder_ebgan.commands.choosing import Seeds
-from ladder_ebgan.commands.options import AnyPath, SeedNumbers, WholeNumbers
+from ladder_ebgan.commands.options import AnyPath, Duration, SeedNumbers, WholeNumbers
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.recipe import Recipe, load_recipe
 from ladder_ebgan.recipe_files import recipe_text
@@ -39,8 +39,14 @@ def commands(group: click.Group, path: Path_ = ()) -> Iterator[tuple[Path_, clic
 COMMANDS = dict(commands(cli.cli))
 
 
+WRONG_TIMES = ["", "soon", "1,5", "-1", "0", "0h", "m", "h8", "8 hours", "1w", "1h30m", "8H"]
+WRONG_SEEDS = ["", ",", "many", "1;2", "1,,2", "-1", "1-", "1--2", "1-2-3", "2-1", "0-10000", f"0-{HUGE}", HUGE]
+
+
 def wrong_values(kind: click.ParamType) -> list[str]:
     """Values that no option or argument of a type takes."""
+    if isinstance(kind, Duration | SeedNumbers | Seeds):
+        return WRONG_TIMES if isinstance(kind, Duration) else WRONG_SEEDS
     if isinstance(kind, click.IntRange):
         outside = [] if kind.max is None else [str(kind.max + 1)]
         return ["", " ", "x", "1.5", "1e3", "nan", HUGE, str((kind.min or 0) - 1), *outside]
@@ -48,23 +54,6 @@ def wrong_values(kind: click.ParamType) -> list[str]:
         return ["", "soon", "1,5", "-1", "0"]
     if isinstance(kind, click.Choice):
         return ["", "nonsense", str(kind.choices[0]).upper(), "[red]x"]
-    if isinstance(kind, SeedNumbers | Seeds):
-        return [
-            "",
-            ",",
-            "many",
-            "1;2",
-            "1,,2",
-            "-1",
-            "1-",
-            "1--2",
-            "1-2-3",
-            "2-1",
-            "0-10000",
-            f"0-{HUGE}",
-            "1.5",
-            HUGE,
-        ]
     if isinstance(kind, WholeNumbers):
         return ["", ",", "many", "1;2", "1,,2", "-1", "10,-1", "1.5", "0x10", "½", "1_0", "1-2", str(2**32), HUGE]
     return [""] if isinstance(kind, AnyPath) else []
@@ -149,7 +138,7 @@ REFUSED: list[tuple[Path_, str]] = [
     ((*RUN, "--set", "ladder.n_step=3"), "unknown key 'ladder.n_step' (did you mean 'n_steps'?)"),
     ((*RUN, "--set", "ladder.n_steps=0"), "ladder.n_steps is 0: input should be greater than 0"),
     ((*RUN, "--set", "ladder.n_steps"), "must be key=value"),
-    ((*RUN, "--set", ""), "must be key=value, for example ladder.n_steps=1000"),
+    ((*RUN, "--set", ""), "must be key=value, for example ladder.learning_rate=0.001"),
     ((*RUN, "--set", "="), "must be key=value"),
     ((*RUN, "--set", "\n=1"), r"--set \n=1: must be key=value"),
     ((*RUN, "--set", "ladder=1"), "ladder is 1: input should be an object"),
@@ -176,7 +165,8 @@ REFUSED: list[tuple[Path_, str]] = [
     ((*RUN, "--data", ""), "there is no data set or path ''"),
     ((*RUN, "--data", "x/" * 3000), "File name too long"),
     ((*RUN, "--model", "lader"), "the recipe has no model 'lader': it has ladder, ladder-matched, ebgan-ladder"),
-    ((*RUN, "--model", "ladder,ebgan-ladder"), "the recipe has no model 'ladder,ebgan-ladder': it has ladder, "),
+    ((*RUN, "--model", "ladder, ebgan"), "the recipe has no model 'ebgan': it has ladder, "),
+    ((*RUN, "--model", "ladder,"), "the recipe has no model '': it has ladder, "),
     ((*RUN, "--model", "ladder\n"), r"the recipe has no model 'ladder\n': it has ladder, "),
     ((*RUN, "--model", "[bold]x[/bold]"), "the recipe has no model '[bold]x[/bold]'"),
     ((*RUN, "--model", "x" * 90_000), "xx ... xx"),
@@ -198,7 +188,7 @@ REFUSED: list[tuple[Path_, str]] = [
         for value in ("", "0", "-1", "1.5", "all", "AUTO", "²", "½", " 1", "+1", "nan", HUGE)
     ),
     ((*RUN, "--processes", "999"), "there is 1 core here; give at most that many, or auto"),
-    ((*RUN, "--time-limit", "nan"), "must be a number of seconds above 0"),
+    ((*RUN, "--time-limit", "nan"), "'nan' is no time: it must be a number of seconds above 0, or such as 90m"),
     ((*RUN, "--dry-run", "--model", "lader"), "the recipe has no model 'lader'"),
     ((*RUN, "--dry-run", "--labels", "5"), "5 labels do not fit digits"),
     # What the others refuse.
@@ -325,7 +315,7 @@ def test_a_flag_in_the_environment_is_yes_or_no(here: Path, monkeypatch: pytest.
         ("PRECISION", "half", "'half' is not one of 'auto', 'float32'"),
         ("REPLICAS_AT_ONCE", "0", "--replicas-at-once 0: must be auto"),
         ("PROCESSES", "0", "--processes 0: must be auto"),
-        ("TIME_LIMIT", "soon", "Invalid value for '--time-limit': 'soon'"),
+        ("TIME_LIMIT", "soon", "Invalid value for '--time-limit': 'soon' is no time"),
     ],
 )
 def test_a_wrong_value_in_the_environment_is_refused(

@@ -1,5 +1,6 @@
 import ast
 import json
+import math
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tiny import parameters_of_run
 from ladder_ebgan import __version__, cli
 from ladder_ebgan.any_recipe import load_any_recipe
 from ladder_ebgan.commands.console import print_table, without_fresh
-from ladder_ebgan.commands.options import SeedNumbers, WholeNumbers
+from ladder_ebgan.commands.options import Duration, SeedNumbers, WholeNumbers
 from ladder_ebgan.commands.run import request_of
 from ladder_ebgan.experiment import Request
 from ladder_ebgan.interruption import StoppedAtOnce
@@ -153,10 +154,10 @@ def test_what_is_not_said_comes_from_the_recipe() -> None:
 def test_lists_may_be_repeated_and_joined() -> None:
     request = requested(
         *("--labels", "200,100", "--labels", "100", "--seed-list", "3,0,3", "--replicas-at-once", "7"),
-        *("--model", "ladder-matched", "--model", "ladder", "--model", "ladder-matched"),
+        *("--model", "ladder-matched", "--model", "ladder, ladder-matched", "--seed-list", "5-7"),
     )
     assert request.labels == (100, 200)
-    assert request.seeds == (3, 0)
+    assert request.seeds == (3, 0, 5, 6, 7)
     assert request.models == ("ladder-matched", "ladder")
     assert request.replicas_at_once == 7
 
@@ -445,6 +446,23 @@ def test_seeds_that_are_no_row_are_refused(value: str, message: str) -> None:
 @given(st.lists(st.integers(0, 60), min_size=1))
 def test_seeds_can_be_given_as_messages_list_them(seeds: list[int]) -> None:
     assert SeedNumbers().convert(seed_list(seeds), None, None) == sorted(set(seeds))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3600", 3600),
+        ("1e-9", 1e-9),
+        (1.5, 1.5),
+        ("45s", 45),
+        ("90m", 5400),
+        ("1.5h", 5400),
+        (" 2 d", 172_800),
+        ("inf", math.inf),
+    ],
+)
+def test_a_time_may_have_a_unit(value: object, seconds: float) -> None:
+    assert Duration().convert(value, None, None) == seconds
 
 
 def test_messages_in_the_code_have_no_line_breaks() -> None:

@@ -196,7 +196,7 @@ def test_a_parquet_file_without_columns_or_rows_is_refused(tmp_path: Path) -> No
             "('2 m' in row 1, counted from 0): encode it as numbers, or leave it out with --drop-column x",
         ),
         (["1", "2,5"], "('2,5' in row 1, counted from 0): write it with a point, 2.5, or leave"),
-        (["", " "], "has cells without a value in 'x' (2): fill them in, or leave out those rows"),
+        (["", " "], "in 'x' (2): fill them in, or leave out those rows, or leave it out with --drop-column x"),
         (["1", "nan"], "has cells without a value in 'x' (1)"),
         (["1", " N/A"], "has cells without a value in 'x' (1)"),
         (
@@ -211,6 +211,34 @@ def test_cells_that_are_no_numbers_are_refused(tmp_path: Path, column: list[str]
     with pytest.raises(UsageError) as caught:
         features_of(table, ["y", "x"], chosen=True)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "a,b c,n,y\n1,x,2,u\nred,{},3,v\n",
+            "the columns 'a' ('red' in row 1), 'b c' ('x' in row 0), 'y' ('u' in row 0), rows counted from 0: "
+            "encode it as numbers, or leave them out with --drop-column a --drop-column 'b c' --drop-column y",
+        ),
+        ("a;b\n1,5;2,5\n", "rows counted from 0: write it with a point, 1.5, or leave them out with"),
+        ("a,b\n1,\n,2\n", "in 'a' (1), 'b' (1): fill them in, or leave out those rows, or leave them out with"),
+    ],
+)
+def test_all_columns_that_are_no_features_are_named_at_once(tmp_path: Path, content: str, message: str) -> None:
+    table = read_table(written(tmp_path, content))
+    with pytest.raises(UsageError) as caught:
+        features_of(table, list(table.columns), chosen=True)
+    assert message in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        features_of(table, list(table.columns), chosen=False)
+    assert "--drop-column" not in str(caught.value)
+
+
+def test_of_many_columns_of_text_the_first_are_shown(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "a,b,c,d,e,f,g\n" + "x," * 6 + "x\n"))
+    with pytest.raises(UsageError, match=r"'e' \('x' in row 0\) and 2 more columns, rows .*--drop-column g$"):
+        features_of(table, list(table.columns), chosen=True)
 
 
 def test_a_new_table_has_nothing_to_leave_out(tmp_path: Path) -> None:

@@ -197,13 +197,23 @@ def test_a_model_without_the_decoders_statistics_stays_one(tmp_path: Path) -> No
     assert_array_equal(again.predict_proba(trained.images(3)), loaded.predict_proba(trained.images(3)))
 
 
-@pytest.mark.parametrize(
-    ("models", "expected"), [(["ladder", "ladder-matched"], "ladder"), (["ladder-matched"],) * 2]
-)
-def test_the_control_is_a_ladder_too(models: Any, expected: Any, tmp_path: Path) -> None:
+def test_which_of_two_ladders_is_asked(tmp_path: Path) -> None:
+    run = trained.run_folder(tmp_path, ("ladder", 9, 0), ("ladder-matched", 9, 0), ("ebgan-ladder", 9, 0))
+    with pytest.raises(
+        UsageError, match=r"ladder, 9 labels, seed 0; ladder-matched, 9 labels, seed 0: choose with model$"
+    ):
+        LadderClassifier.load(run)
+    assert LadderClassifier.load(run, model="ladder").model_.name == "ladder"
+    assert EBGANLadderClassifier.load(run).model_.name == "ebgan-ladder"
+    with pytest.raises(UsageError, match="has no model with model ebgan-ladder; it has ladder"):
+        LadderClassifier.load(run, model="ebgan-ladder")
+
+
+@pytest.mark.parametrize("models", [["ladder", "ladder-matched"], ["ladder-matched"]])
+def test_the_control_is_a_ladder_too(models: list[str], tmp_path: Path) -> None:
     run = trained.run_folder(tmp_path, *((model, 9, 0) for model in models))
-    loaded = LadderClassifier.load(run)
-    assert loaded.model_.name == (expected if isinstance(expected, str) else expected[0])
+    loaded = LadderClassifier.load(run, model="ladder-matched")
+    assert loaded.model_.name == "ladder-matched"
     again = clone(loaded).set_params(n_steps=2, hidden_layer_sizes=[4, 4]).fit(X / 20, NUMBERS)
     assert again.recipe_.ladder.learning_rate == loaded.recipe_.settings(loaded.model_.name).learning_rate
 
@@ -216,7 +226,7 @@ def test_another_estimator_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"choose with labels$"):
         LadderClassifier.load(tmp_path)
     with pytest.raises(UsageError, match=r"^'.*' has a model ladder, which no estimator loads$"):
-        load_model(tmp_path / "m.safetensors", {}, "LadderClassifier", None, "all", "cpu")
+        load_model(tmp_path / "m.safetensors", {}, "LadderClassifier", None, None, "all", "cpu")
     assert LadderClassifier.load(tmp_path, labels=12).model_.labels == 12
     with pytest.raises(UsageError, match="there is no model file or run folder"):
         LadderClassifier.load(tmp_path / "none")
@@ -227,7 +237,7 @@ def test_predict_and_sample_take_the_file_of_an_estimator(ebgan: EBGANLadderClas
     ebgan.save(path)
     np.savez(rows, x=X, y=np.arange(40) % 3)
     lines = tiny.done("predict", str(path), str(rows)).stdout.splitlines()
-    assert lines[0] == "row,label,probability,energy,true_label,probability_0,probability_1,probability_2"
+    assert lines[0] == "row,label,probability,energy,agreement,true_label,probability_0,probability_1,probability_2"
     cells = np.array([line.split(",") for line in lines[1:]], dtype=float)
     assert_array_equal(cells[:, 1], ebgan.predict(X))
     assert_allclose(cells[:, 5:], ebgan.predict_proba(X), rtol=1e-4, atol=1e-6)

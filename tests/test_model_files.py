@@ -198,8 +198,8 @@ def test_two_files_of_one_seed_are_refused(tmp_path: Path) -> None:
 def test_seeds_in_words_can_be_read_back(seeds: list[int]) -> None:
     words = in_words("ladder", 100, seeds)
     numbers = words.removeprefix("ladder, 100 labels, seed").removeprefix("s ").strip()
-    if " to " in numbers:
-        first, last = map(int, numbers.split(" to "))
+    if "-" in numbers:
+        first, last = map(int, numbers.split("-"))
         assert list(range(first, last + 1)) == seeds
         assert len(seeds) > 2
     else:

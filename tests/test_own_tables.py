@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tiny
+import trained
 from pyarrow import parquet
 from refusals import refused
 
@@ -172,7 +173,15 @@ def test_columns_are_found_by_name_and_seeds_averaged(run: Path, tmp_path: Path)
     new = rows(6, seed=1)
     moved = [{"year": row["year"], "more": "x", "length": row["length"]} for row in new]
     found, said = predicted(run, write(tmp_path / "new.csv", moved))
-    assert list(found[0]) == ["row", "label", "probability", "energy", "probability_elm", "probability_oak"]
+    assert list(found[0]) == [
+        "row",
+        "label",
+        "probability",
+        "energy",
+        "agreement",
+        "probability_elm",
+        "probability_oak",
+    ]
     assert [row["row"] for row in found] == list("012345")
     assert said == ""
     of_seeds = [predicted(run, tmp_path / "new.csv", "--seed", str(seed))[0] for seed in range(3)]
@@ -193,7 +202,7 @@ def test_rows_with_a_label_are_scored(run: Path, tmp_path: Path) -> None:
     assert [row["true_label"] for row in found] == ["elm", "oak", "", "oak", "elm", "oak"]
     wrong = sum(row["label"] != row["true_label"] for row in found if row["true_label"])
     assert f"({wrong} of 5 rows" in said
-    assert said.startswith("ladder, 16 labels, seeds 0 to 2\nerror   ")
+    assert said.startswith("ladder, 16 labels, seeds 0-2\nerror   ")
     bare = write(tmp_path / "bare.csv", [row | {"kind": ""} for row in new])
     assert predicted(run, bare)[1] == ""
 
@@ -234,6 +243,28 @@ def test_an_estimator_of_a_run_knows_names_and_units(run: Path, tmp_path: Path) 
     estimator.save(tmp_path / "saved.safetensors")
     outcome = tiny.done("predict", str(tmp_path / "saved.safetensors"), str(tmp_path / "new.csv"))
     assert [row["label"] for row in csv.DictReader(outcome.stdout.splitlines())] == labels.tolist()
+
+
+def test_rows_may_be_named_by_a_column(run: Path, tmp_path: Path) -> None:
+    new = [row | {"key": f"tree {i}"} for i, row in enumerate(rows(3))]
+    path = str(write(tmp_path / "new.csv", new))
+    outcome = tiny.done("predict", str(run), path, "--model", "ladder", "--id-column", "key")
+    table = list(csv.DictReader(outcome.stdout.splitlines()))
+    assert [row["row"] for row in table] == ["tree 0", "tree 1", "tree 2"]
+    asked = ("predict", str(run), path, "--model", "ladder", "--id-column")
+    assert "has no column 'keys' (did you mean 'key'?)" in refused(tmp_path, *asked, "keys")
+
+
+def test_arrays_and_images_have_no_column_of_names(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    LadderClassifier(n_steps=2).fit(x, np.arange(20) % 2).save(tmp_path / "m.safetensors")
+    np.save(tmp_path / "new.npy", x)
+    features = ("predict", str(tmp_path / "m.safetensors"), str(tmp_path / "new.npy"), "--id-column", "key")
+    assert refused(tmp_path, *features).startswith("--id-column is for tables, .csv, .tsv or .parquet files, and")
+    images = trained.run_folder(tmp_path, ("ladder", 9, 0))
+    assert refused(tmp_path, "predict", str(images), "x.npy", "--id-column", "key").startswith(
+        "--id-column is for the"
+    )
 
 
 def test_an_estimator_without_names_cannot_be_given_a_table(run: Path, tmp_path: Path) -> None:
@@ -322,6 +353,17 @@ def test_predictions_of_rows_far_outside_are_noted(run: Path, tmp_path: Path) ->
     assert scores["mean_energy"] is None  # infinite
     said = tiny.done("predict", str(run), str(write(tmp_path / "near.csv", rows(5))), "--model", "ladder").stderr
     assert "far outside" not in said
+
+
+def test_far_rows_of_features_without_names_are_noted_by_number(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    LadderClassifier(n_steps=5, hidden_layer_sizes=[4], random_state=0).fit(x, np.arange(20) % 2).save(
+        tmp_path / "m"
+    )
+    x[3, 2] = 1e6
+    np.savez(tmp_path / "new.npz", x=x)
+    said = tiny.done("predict", str(tmp_path / "m"), str(tmp_path / "new.npz")).stderr
+    assert "1 of 20 rows lie far outside those of the training, 1 of them by feature 2: what is said" in said
 
 
 def test_a_long_run_is_told_what_a_table_can_do_without(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def test_rows_of_an_ensemble(model: TrainedModel) -> None:
     """The means: 0.375, 0.375, 0.25, of which the first class is taken, and energies 2 and 3."""
     text = predictions_csv(Images(PIXELS, ("x/1.png", "2.png")), FOUND, model, True)
     assert text == (
-        'image,label,probability,energy,"probability_a,b",probability_cat,probability_dog\n'
-        'x/1.png,"a,b",0.375,2,0.375,0.375,0.25\n'
-        "2.png,cat,0.875,3,0.0625,0.875,0.0625\n"
+        'image,label,probability,energy,agreement,"probability_a,b",probability_cat,probability_dog\n'
+        'x/1.png,"a,b",0.375,2,0.5,0.375,0.375,0.25\n'
+        "2.png,cat,0.875,3,1,0.0625,0.875,0.0625\n"
     )
 
 
@@ -42,16 +42,16 @@ def test_true_labels_stand_beside_and_probabilities_can_be_left_out(model: Train
     images = Images(PIXELS, ("0", "1"), np.array(["a,b", "dog"]))
     rows = list(csv.DictReader(io.StringIO(predictions_csv(images, FOUND, model, False))))
     assert [list(row.values()) for row in rows] == [
-        ["0", "a,b", "0.375", "2", "a,b"],
-        ["1", "cat", "0.875", "3", "dog"],
+        ["0", "a,b", "0.375", "2", "0.5", "a,b"],
+        ["1", "cat", "0.875", "3", "1", "dog"],
     ]
-    assert list(rows[0]) == ["image", "label", "probability", "energy", "true_label"]
+    assert list(rows[0]) == ["image", "label", "probability", "energy", "agreement", "true_label"]
 
 
 def test_an_energy_that_is_not_known_is_empty(model: TrainedModel) -> None:
     found = Predictions(FOUND.of_models, None)
     text = predictions_csv(Images(PIXELS, ("0", "1")), found, model, False)
-    assert text.splitlines()[1] == '0,"a,b",0.375,'
+    assert text.splitlines()[1] == '0,"a,b",0.375,,0.5'
     assert json.loads(scores_json(model, found, None, []))["mean_energy"] is None
 
 

@@ -188,7 +188,7 @@ def test_a_wrong_setting_is_refused_by_name(override: str, expected: str) -> Non
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("ladder.n_steps", "--set ladder.n_steps: must be key=value, for example ladder.n_steps=1000"),
+        ("ladder.n_steps", "--set ladder.n_steps: must be key=value, for example ladder.learning_rate=0.001"),
         ("=3", "--set =3: must be key=value"),
         ("ladder.n_steps.x=1", "--set ladder.n_steps.x=1: 'n_steps' is not a section of the recipe"),
         ("labels.1=1", "--set labels.1=1: '1' is no place in a list of 1, counted from 0"),

@@ -181,7 +181,7 @@ def test_two_processes_train_beside_each_other(tmp_path: Path) -> None:
         (["--set", "ladder.n_stepz=3"], "unknown key 'ladder.n_stepz'"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
         (["--processes", "x"], "--processes x: must be auto or a number above 0"),
-        (["--time-limit", "nan"], "--time-limit nan"),
+        (["--time-limit", "nan"], "'--time-limit': 'nan' is no time"),
         (["--device", "cuda:9"], "device 'cuda:9' is not available"),
     ],
 )

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -56,6 +56,29 @@ class SeedNumbers(WholeNumbers):
                 self.fail(f"'{value}' has more than {MOST_SEEDS} numbers", param, ctx)
             numbers += range(found[0], found[-1] + 1)
         return numbers
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # as WholeNumbers
+    """A time in seconds, or with a unit: `45s`, `90m`, `8h`, `2d`."""
+
+    name = "TIME"
+    units: ClassVar = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        text = str(value).strip()
+        unit = self.units.get(text[-1:])
+        try:
+            seconds = float(text[:-1] if unit else text) * (unit or 1)
+        except ValueError:
+            seconds = math.nan
+        if not seconds > 0:
+            self.fail(
+                f"'{value}' is no time: it must be a number of seconds above 0, or such as 90m, 8h or 2d",
+                param,
+                ctx,
+            )
+        return seconds
 
 
 class AnyPath(click.Path):
@@ -115,7 +138,7 @@ def recipe_options(command: str, default: str | None = "table2") -> Callable[[Co
         envvar=f"LADDER_EBGAN_{command}_SET",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Change a setting of the recipe, such as ladder.n_steps=1000. Repeatable.",
+        help="Change a setting of the recipe, such as ladder.learning_rate=0.001. Repeatable.",
     )
     return lambda function: recipe(overrides(function))
 
@@ -167,20 +190,12 @@ def division_options(together: str, processes: str) -> Callable[[Command], Comma
     return lambda function: at_once(count(function))
 
 
-def _no_nan(_context: click.Context, _option: click.Parameter, seconds: float | None) -> float | None:
-    if seconds is not None and math.isnan(seconds):
-        raise UsageError("--time-limit nan: must be a number of seconds above 0")
-    return seconds
-
-
 def time_limit_option(function: Command) -> Command:
     """Add --time-limit."""
     return click.option(
         "--time-limit",
-        type=click.FloatRange(min=0, min_open=True),
-        callback=_no_nan,
-        metavar="SECONDS",
-        help="Stop after this time with a checkpoint and exit code 75.",
+        type=Duration(),
+        help="Stop after this time (seconds, or such as 90m, 8h, 2d) with a checkpoint and exit code 75.",
     )(function)
 
 

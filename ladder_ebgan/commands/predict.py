@@ -9,6 +9,7 @@ import click
 from ladder_ebgan.commands.choosing import Seeds, model_options
 from ladder_ebgan.commands.console import say, stderr_console, write_output
 from ladder_ebgan.commands.options import AnyPath
+from ladder_ebgan.errors import UsageError
 
 
 @click.command()
@@ -27,6 +28,11 @@ from ladder_ebgan.commands.options import AnyPath
     type=AnyPath(),
     metavar="FILE",
     help="True labels of the images: an IDX file or an .npy file.",
+)
+@click.option(
+    "--id-column",
+    metavar="NAME",
+    help="Of a table: a column, such as a key, that stands in the place of the row's number.",
 )
 @click.option(
     "--output",
@@ -53,6 +59,7 @@ def predict(
     device: str,
     inputs: Sequence[str],
     labels_from: Path | None,
+    id_column: str | None,
     output: Path | None,
     probabilities: bool,
     as_json: bool,
@@ -66,8 +73,9 @@ def predict(
     with the features as they are.
 
     The columns are the index or file of the image, or the index of the row, the label, its probability, the energy
-    (the squared error of its reconstruction, summed over pixels, without noise), the true label if it is known, and
-    the probability of each class. Where true labels are known, scores are printed on stderr.
+    (the squared error of its reconstruction, summed over pixels, without noise), of several seeds the agreement
+    (the share of them that gives this label), the true label if it is known, and the probability of each class.
+    Where true labels are known, scores are printed on stderr.
     """
     from ladder_ebgan.data.images import class_indices, read_images, with_labels_of, with_missing_labels
     from ladder_ebgan.data.rows import read_rows
@@ -79,8 +87,12 @@ def predict(
     chosen = choose(files, path, model, labels, seed)
     metadata = chosen[0].metadata
     if metadata.inputs == "features":
-        images = read_rows(inputs, metadata.image_shape[0], metadata.feature_names, metadata.label_column)
+        images = read_rows(
+            inputs, metadata.image_shape[0], metadata.feature_names, metadata.label_column, id_column
+        )
     else:
+        if id_column is not None:
+            raise UsageError("--id-column is for the rows of tables, and this is a model of images")
         images = read_images(inputs, metadata.image_shape)
     if labels_from is not None:
         images = with_labels_of(images, labels_from)

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), help="How many seeds: 0 to N-1.  [default: the recipe's]"
 )
-@click.option("--seed-list", type=SeedNumbers(), help="The seeds themselves, such as 0-4,7.")
+@click.option(
+    "--seed-list", type=SeedNumbers(), multiple=True, help="The seeds themselves, such as 0-4,7. Repeatable."
+)
 @click.option(
     "--model",
     "models",
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     help="ladder, ladder-matched, ebgan-ladder; gan, ebgan of a recipe without labels; or a variant in the recipe. "
-    "Repeatable.  [default: ladder and ebgan-ladder, of a table ladder, of GANs all; or all variants, with what "
-    "they are of]",
+    "Repeatable, or several with commas.  [default: ladder and ebgan-ladder, of a table ladder, of GANs all; or "
+    "all variants, with what they are of]",
 )
 @recipe_options("RUN", default=None)
 @data_option("a folder of IDX files, an .npz file, or a table: a CSV or Parquet file")
@@ -175,7 +177,7 @@ def request_of(
     test_data: Path | None,
     labels: Sequence[Sequence[int]],
     seeds: int | None,
-    seed_list: list[int] | None,
+    seed_list: Sequence[Sequence[int]],
     models: Sequence[str],
     recipe_name: str | None,
     overrides: Sequence[str],
@@ -191,7 +193,7 @@ def request_of(
     from ladder_ebgan.gan.recipe import GANRecipe
     from ladder_ebgan.sizing import AUTO, sized_recipe
 
-    if seeds is not None and seed_list is not None:
+    if seeds is not None and seed_list:
         raise UsageError("--seeds and --seed-list exclude each other: give one of them")
     table = dataset_of_table(data, label_column, drop_column, test_data)
     default = "table2" if table is None else AUTO
@@ -213,9 +215,9 @@ def request_of(
         data=data,
         table=table,
         overrides=tuple(overrides),
-        models=tuple(dict.fromkeys(models or compared)),
+        models=tuple(dict.fromkeys([name.strip(" ") for each in models for name in each.split(",")] or compared)),
         labels=tuple(sorted(set(budgets))),
-        seeds=tuple(dict.fromkeys(seed_list or range(seeds or recipe.n_seeds))),
+        seeds=tuple(dict.fromkeys([seed for each in seed_list for seed in each] or range(seeds or recipe.n_seeds))),
         replicas_at_once=number_or_auto("--replicas-at-once", replicas_at_once),
         n_processes=number_or_auto("--processes", processes),
         **rest,

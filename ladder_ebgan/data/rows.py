@@ -1,6 +1,7 @@
 """Rows of a table to be predicted: features as they are, from an .npy or .npz file, or by name from a table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,18 @@ import numpy as np
 from ladder_ebgan.data.dataset import label_values
 from ladder_ebgan.data.images import NPZ_PAIRS, Images
 from ladder_ebgan.data.npz import listed, read_archive, read_npy
-from ladder_ebgan.data.tables import Table, features_of, is_table, labels_of, read_table
+from ladder_ebgan.data.tables import Table, features_of, is_table, labels_of, read_table, require_column
 from ladder_ebgan.errors import UsageError
 
 NAMES = [*NPZ_PAIRS, *NPZ_PAIRS.values()]
 
 
 def read_rows(
-    sources: Sequence[str], n_features: int, columns: Sequence[str] = (), label: str | None = None
+    sources: Sequence[str],
+    n_features: int,
+    columns: Sequence[str] = (),
+    label: str | None = None,
+    names: str | None = None,
 ) -> Images:
     """Read the rows of a model that takes features, not pixels: nothing is divided by 255.
 
@@ -24,12 +29,17 @@ def read_rows(
         n_features: that the model takes.
         columns: their names, by which they are found in a table; empty where they have none.
         label: the column of labels of a table, if it has one; an empty cell is a row without label.
+        names: the column of a table that rows are named by; None for their numbers.
 
     Raises:
         UsageError: it is no such file, or holds no finite numbers of the right shape.
     """
     if len(sources) == 1 and is_table(sources[0]):
-        return _from_table(read_table(Path(sources[0])), n_features, columns, label)
+        table = read_table(Path(sources[0]))
+        images = _from_table(table, n_features, columns, label)
+        return images if names is None else replace(images, names=_names(table, names))
+    if names is not None:
+        raise UsageError(f"--id-column is for tables, .csv, .tsv or .parquet files, and {sources[0]!r} is none")
     named = f"a CSV or Parquet file with the columns {listed(columns)}, " if columns else ""
     right = (
         f"the model takes rows of {n_features} features: give {named}one .npy file with an array "
@@ -57,6 +67,11 @@ def read_rows(
     if labels is not None:
         labels = label_values(labels, len(features), f"the labels of {str(path)!r}")
     return Images(features.astype(np.float64), tuple(map(str, range(len(features)))), labels)
+
+
+def _names(table: Table, column: str) -> tuple[str, ...]:
+    require_column(table, column)
+    return tuple(map(str, table.columns[column].tolist()))
 
 
 def _from_table(table: Table, n_features: int, columns: Sequence[str], label: str | None) -> Images:

@@ -5,10 +5,10 @@ import difflib
 import io
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,16 +162,23 @@ def features_of(table: Table, names: Sequence[str], chosen: bool) -> NDArray[np.
     for name in missing:
         require_column(table, name)
     features = np.empty((table.n_rows, len(names)))
+    texts: dict[str, _Text] = {}
     n_missing = {}
     for place, name in enumerate(names):
-        features[:, place] = _numbers(table, name, chosen)
-        if n := int(np.isnan(features[:, place]).sum()):
+        numbers = _numbers(table.columns[name])
+        if isinstance(numbers, _Text):
+            texts[name] = numbers
+            continue
+        features[:, place] = numbers
+        if n := int(np.isnan(numbers).sum()):
             n_missing[name] = n
+    if texts:
+        raise UsageError(f"{table.source} has text in {_texts_in_words(texts)}{_drop_advice(texts, chosen)}")
     if n_missing:
-        listed = ", ".join(f"{name!r} ({n})" for name, n in list(n_missing.items())[:LISTED])
-        more = f" and {len(n_missing) - LISTED} more columns" if len(n_missing) > LISTED else ""
+        counts = {name: f"({n})" for name, n in n_missing.items()}
         raise UsageError(
-            f"{table.source} has cells without a value in {listed}{more}: fill them in, or leave out those rows"
+            f"{table.source} has cells without a value in {_listed(counts)}: fill them in, or leave out those rows"
+            f"{_drop_advice(n_missing, chosen)}"
         )
     huge = np.argwhere(np.abs(features) > LARGEST)
     if len(huge):
@@ -204,9 +211,40 @@ def _header_advice(table: Table) -> str:
     return f" ({NO_HEADER})" if names_like_values(table.columns) else ""
 
 
-def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:
-    """Return a column as numbers, NaN where a cell has no value."""
-    cells = table.columns[name]
+class _Text(NamedTuple):
+    """The first cell of a column that is no number, and its row from 0."""
+
+    row: int
+    example: str
+
+
+def _texts_in_words(texts: Mapping[str, _Text]) -> str:
+    """Return which columns have text, with an example of each, and what to do with it."""
+    with_comma = [text.example for text in texts.values() if re.fullmatch(r"-?[0-9]+,[0-9]+", text.example)]
+    what = "encode it as numbers"
+    if len(with_comma) == len(texts):
+        what = f"write it with a point, {with_comma[0].replace(',', '.')}"
+    (name, text), *others = texts.items()
+    if not others:
+        return f"the column {name!r} ({text.example!r} in row {text.row}, counted from 0): {what}"
+    cells = {name: f"({text.example!r} in row {text.row})" for name, text in texts.items()}
+    return f"the columns {_listed(cells)}, rows counted from 0: {what}"
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    """Return the names of columns, each with what is said of it, the first ones if they are many."""
+    listed = ", ".join(f"{name!r} {said}" for name, said in list(columns.items())[:LISTED])
+    return listed + (f" and {len(columns) - LISTED} more columns" if len(columns) > LISTED else "")
+
+
+def _drop_advice(names: Collection[str], chosen: bool) -> str:
+    """Return how to leave columns out, as it can be pasted, where they can be."""
+    options = " ".join(f"--drop-column {shlex.quote(name)}" for name in names)
+    return f", or leave {'it' if len(names) == 1 else 'them'} out with {options}" if chosen else ""
+
+
+def _numbers(cells: NDArray[Any]) -> NDArray[np.float64] | _Text:
+    """Return a column as numbers, NaN where a cell has no value, or its first text."""
     if cells.dtype.kind != "U":
         return cells.astype(np.float64)
     try:
@@ -221,13 +259,7 @@ def _numbers(table: Table, name: str, chosen: bool) -> NDArray[np.float64]:
     if not wrong:
         return np.array([float(numbers[text]) for text in cells.tolist()])
     row = int(np.isin(cells, wrong).argmax())
-    example, what = cells[row].item().strip(), "encode it as numbers"
-    if re.fullmatch(r"-?[0-9]+,[0-9]+", example):
-        what = f"write it with a point, {example.replace(',', '.')}"
-    advice = f", or leave it out with --drop-column {shlex.quote(name)}" if chosen else ""
-    raise UsageError(
-        f"{table.source} has text in the column {name!r} ({example!r} in row {row}, counted from 0): {what}{advice}"
-    )
+    return _Text(row, cells[row].item().strip())
 
 
 def _is_number(text: str) -> bool:

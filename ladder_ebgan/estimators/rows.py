@@ -39,7 +39,8 @@ def read_features(estimator: BaseEstimator, X: Any, y: Any = "no_validation", *,
             raise
         column, example = _first_of_text(X), re.sub(r"^np\.str_\((.*)\)$", r"\1", text)
         raise ValueError(
-            f"X has text in the column {column!r} ({example}): encode it as numbers, for example with OneHotEncoder"
+            f"X has text in the column {column!r} ({example}): encode it as numbers, for example with "
+            "OneHotEncoder(sparse_output=False)"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Estimators in one safetensors file each, and what the files of a run are as estimators; no pickle."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +43,7 @@ def load_model(
     path: Path,
     models: Mapping[str, str],
     wanted: str,
+    name: str | None,
     labels: int | None,
     seeds: Sequence[int] | Literal["all"],
     device: str,
@@ -52,6 +54,7 @@ def load_model(
         path: a file, or the folder of a run.
         models: by the name of a model, the estimator that it is.
         wanted: the estimator.
+        name: of the model, where several are this estimator.
         labels: how many the model was trained with, where there are several.
         seeds: which of a run's, averaged.
         device: where the networks are put.
@@ -65,11 +68,10 @@ def load_model(
         other = files[0].metadata.model
         which = f": load it with {models[other]}" if other in models else ", which no estimator loads"
         raise UsageError(f"'{path}' has a model {other}{which}")
-    several = len({file.metadata.model for file in fit}) > 1
     try:
-        chosen = choose(fit, path, fit[0].metadata.model if several else None, labels, seeds)
+        chosen = choose(fit, path, name, labels, seeds)
     except UsageError as error:
-        raise UsageError(str(error).replace("--labels", "labels")) from error
+        raise UsageError(re.sub("--(model|labels)", r"\1", str(error))) from error
     model = load(chosen, resolve_device(device))
     if any(file.metadata.estimator is None for file in chosen):
         return model, _fitted_by_run(chosen[0], model)

@@ -107,6 +107,7 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         cls,
         path: str | Path,
         *,
+        model: str | None = None,
         labels: int | None = None,
         seeds: Sequence[int] | Literal["all"] = "all",
         device: str = "auto",
@@ -116,6 +117,7 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         Args:
             path: a file, or the folder of a run, whose seeds become the replicas of one estimator. It takes pixels
                 in [0, 1], as the run did, or the columns of its table.
+            model: of a run with `ladder` and `ladder-matched`, which.
             labels: of a run with several numbers of labels, which.
             seeds: of a run, which.
             device: where the networks are put.
@@ -123,15 +125,15 @@ class TrainedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classi
         Raises:
             ValueError: there is no such model, or its file is damaged.
         """
-        model, fitted = load_model(Path(path), ESTIMATORS, cls.__name__, labels, seeds, device)
+        trained, fitted = load_model(Path(path), ESTIMATORS, cls.__name__, model, labels, seeds, device)
         estimator = cls(**parameters_of(fitted, set(cls._get_param_names())))
-        estimator.classes_ = np.array(model.classes, dtype=fitted.classes_dtype)
-        estimator.n_features_in_ = int(np.prod(model.image_shape))
+        estimator.classes_ = np.array(trained.classes, dtype=fitted.classes_dtype)
+        estimator.n_features_in_ = int(np.prod(trained.image_shape))
         if fitted.feature_names is not None:
             estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
         estimator.n_iter_, estimator.best_steps_ = fitted.n_iter, tuple(fitted.best_steps)
-        estimator.history_, estimator.seeds_ = fitted.history, model.seeds
-        estimator.recipe_, estimator.model_ = model.recipe, model
+        estimator.history_, estimator.seeds_ = fitted.history, trained.seeds
+        estimator.recipe_, estimator.model_ = trained.recipe, trained
         return estimator
 
     def _scaled(self, X: Any) -> NDArray[np.float32]:

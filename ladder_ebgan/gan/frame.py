@@ -1,4 +1,4 @@
-"""Images as GANs see them: zero-padded and scaled to [-1, 1], as in appendix C, and the way back."""
+"""Images as GANs see them: zero-padded (appendix D) and scaled to [-1, 1] (C), and the way back."""
 
 import math
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The classifier of digits that generated images are scored with: a small convolutional network.
 
-Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, section 4.1, has "a 3-layer ConvNet" trained on the whole MNIST
+Zhao, Mathieu, LeCun 2017, arXiv 1609.03126, appendix C, has "a 3-layer ConvNet" trained on the whole MNIST
 training set, and says no more. Here: two convolutions and a linear layer, ReLU, max pooling, dropout. The trained
 weights come with this package; `train_classifier.py` is how they were made.
 """

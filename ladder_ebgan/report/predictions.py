@@ -20,7 +20,9 @@ MAX_CLASSES_IN_TEXT = 20  # a confusion matrix of more does not fit on a screen
 def predictions_csv(images: Images, predictions: Predictions, model: TrainedModel, with_probabilities: bool) -> str:
     """Return one line an image or row: name, label, probability of it, energy, what else is known or asked for."""
     probabilities, energies = predictions.probabilities, predictions.energies
+    several = len(predictions.of_models) > 1
     header = [model.examples.removesuffix("s"), "label", "probability", "energy"]
+    header += ["agreement"] if several else []
     header += ["true_label"] if images.labels is not None else []
     header += [f"probability_{label}" for label in model.classes] if with_probabilities else []
     buffer = io.StringIO()
@@ -29,6 +31,7 @@ def predictions_csv(images: Images, predictions: Predictions, model: TrainedMode
     for i, (name, row) in enumerate(zip(images.names, probabilities.tolist(), strict=True)):
         best = int(probabilities[i].argmax())
         cells = [name, model.classes[best], f"{row[best]:.6g}", "" if energies is None else f"{energies[i]:.6g}"]
+        cells += [f"{predictions.agreement[i]:.3g}"] if several else []
         cells += [images.labels[i]] if images.labels is not None else []
         cells += [f"{p:.6g}" for p in row] if with_probabilities else []
         writer.writerow(cells)
@@ -41,7 +44,7 @@ def far_rows(far: NDArray[np.bool_], names: Sequence[str] | None) -> str | None:
     if not rows:
         return None
     worst = int(of_features.argmax())
-    feature = f"feature {worst}" if names is None else repr(names[worst])
+    feature = repr(names[worst]) if names else f"feature {worst}"
     return (
         f"{rows} of {len(far)} rows lie far outside those of the training, {of_features[worst]} of them by "
         f"{feature}: what is said of them is hardly worth anything."
