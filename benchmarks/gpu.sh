@@ -19,7 +19,7 @@
 # is measured, stay in WORK, for which a disk in memory (/dev/shm) is fastest; where WORK is lost, runs go on from the
 # seeds that are finished in OUT, and nothing else does. A run's checkpoints take some 2 GB. OUT gets small files only, and
 # ARCHIVE, which is OUT.tar.gz unless it is set, holds them all after each run and each measurement; where it is there and
-# OUT is not, OUT begins as what it holds. If the first measurement succeeds uncompiled only, everything runs uncompiled, as
+# OUT is not, or is empty, OUT begins as what it holds. If the first measurement succeeds uncompiled only, everything runs uncompiled, as
 # recorded steps all the same; LADDER_EBGAN_NO_GRAPH=1 has nothing recorded, if that should fail. The project itself needs
 # no installation: it is taken from this source tree. The packages that it depends on (setup.cfg) have to be there.
 set -euo pipefail
@@ -51,8 +51,8 @@ read -r -a overrides <<<"${SET:-}" # such as "--set ladder.n_steps=10", to try t
 [ $# -gt 0 ] || set -- tests table bench precision budgets compiled scaling search
 
 mkdir -p "$(dirname "$out")" "$work/packages" "$(dirname "$archive")"
-if [ ! -e "$out" ] && [ -e "$archive" ]; then
-    mkdir "$out"
+if [ -z "$(ls -A "$out" 2>/dev/null)" ] && [ -e "$archive" ]; then
+    mkdir -p "$out"
     tar -C "$out" --strip-components 1 -xzf "$archive"
 fi
 mkdir -p "$out"
@@ -88,6 +88,7 @@ compiling() {
         75 | 124 | 137) return $status ;; # out of time, or killed
         *)
             option=--no-compile
+            mv "$out/bench-float32-$seeds.log" "$out/bench-float32-$seeds-compiled.log"
             measure float32 "$seeds" "$option" >&2 || return $status
             ;;
         esac

@@ -60,9 +60,10 @@ def prepared(function: Callable[P, R], compiled: bool, device: torch.device) -> 
 def captured(step: Callable[[], R], device: torch.device) -> Callable[[], R]:
     """Return a function that does what `step` does: on a CPU `step` itself, on a GPU a graph of it.
 
-    With LADDER_EBGAN_NO_GRAPH in the environment it is `step` there too, for a GPU that cannot record it.
+    With LADDER_EBGAN_NO_GRAPH=1 in the environment it is `step` there too, for a GPU that cannot record it.
     """
-    return step if device.type == "cpu" or os.environ.get("LADDER_EBGAN_NO_GRAPH") else CapturedStep(step)
+    as_it_is = device.type == "cpu" or os.environ.get("LADDER_EBGAN_NO_GRAPH") == "1"
+    return step if as_it_is else CapturedStep(step)
 
 
 class CapturedStep(Generic[R]):

@@ -45,7 +45,7 @@ class Request:
     output: Path | None = None  # None: runs/<data>-<recipe>
     fresh: bool = False
     command: tuple[str, ...] = ()  # that asked for it, without the program's name
-    table: Dataset | None = None  # the data, where it is a table, which is read before the recipe is chosen
+    dataset: Dataset | None = None  # the data, where that was read before the recipe or the budgets were chosen
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def open_experiment(
         UsageError: something in the request is wrong; nothing was written.
         MachineError: a worker process has died.
     """
-    dataset = request.table or load_dataset(request.data)
+    dataset = request.dataset or load_dataset(request.data)
     _check(request, dataset)
     resolved = _resolved(request, notice)
     description = _description(request, dataset, resolved)
@@ -231,7 +231,7 @@ def _with_fastest_processes(
     if len(plans) < 2:
         return resolved
     if replica_steps(request.recipe, plans[1]) < MEASURING_PAYS_REPLICA_STEPS:
-        small = request.table is not None  # networks whose products are too small for a second thread
+        small = dataset.columns is not None  # networks whose products are too small for a second thread
         return replace(resolved, n_processes=max(plans), n_threads=1) if small else resolved
     notice("Measuring how many processes use the cores of this machine best ...")
     with worker_pool(folder, request.recipe, dataset, resolved, max(plans)) as pool:

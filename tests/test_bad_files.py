@@ -76,7 +76,7 @@ WRONG_IMAGES: dict[str, tuple[Any, str]] = {
     "dates": (lambda x: x.astype("M8[s]"), "are of type datetime64[s]; they must be floats"),
     "a table": (lambda x: np.zeros(x.shape, [("a", "i4")]), "they must be floats, integers or booleans"),
     "Python objects": (lambda x: x.astype(object), "it holds Python objects, which are never loaded"),
-    "not there": (lambda _: None, "it must hold x_train, y_train, x_test, y_test"),
+    "not there": (lambda _: None, "it must hold x_train, y_train (and x_test, y_test where"),
 }
 WRONG_LABELS: dict[str, tuple[Any, str]] = {
     "NaN": (lambda y: put(y.astype(float), np.nan), "contain nan; they must be integers or text"),
@@ -94,7 +94,7 @@ WRONG_LABELS: dict[str, tuple[Any, str]] = {
     "complex": (lambda y: y.astype(complex), "are of type complex128; they must be integers or text"),
     "dates": (lambda y: y.astype("M8[s]"), "are of type datetime64[s]; they must be integers or text"),
     "mixed": (lambda y: np.array([*y[1:].tolist(), "a"], dtype=object), "it holds Python objects, which are never"),
-    "not there": (lambda _: None, "it must hold x_train, y_train, x_test, y_test"),
+    "not there": (lambda _: None, "it must hold x_train, y_train (and x_test, y_test where"),
 }
 WRONG = [
     (part, what, change, expected)
@@ -184,7 +184,10 @@ NO_ARCHIVES: dict[str, tuple[bytes, str]] = {
     **{f"cut to {n}": (GOOD[:n], NO_ARCHIVE) for n in (1, 4, 30, 100, len(GOOD) // 2, len(GOOD) - 1)},
     "begins too late": (GOOD[20:], "cannot be read: "),
     "a hole": (GOOD[:500] + b"\0" * 100 + GOOD[600:], "cannot be read: Bad CRC-32"),
-    "another archive": (npz_of({"hello.txt": b"hello"}), "lacks x_train, y_train, x_test, y_test; it must hold"),
+    "another archive": (
+        npz_of({"hello.txt": b"hello"}),
+        "lacks x_train, y_train; it must hold x_train, y_train (and",
+    ),
     "an empty archive": (npz_of({}), "and holds nothing"),
     "text in it": (npz_of({f"{name}.npy": b"no" for name in RIGHT}), "x_train of the archive"),
     "encrypted": (flagged(6, 8, 1), "is encrypted, password required for extraction; save it anew"),

@@ -105,5 +105,7 @@ def test_on_a_cpu_a_captured_step_is_the_step_itself() -> None:
 def test_a_gpu_that_cannot_record_can_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LADDER_EBGAN_NO_GRAPH", raising=False)
     assert isinstance(captured(lambda: 3, CUDA), CapturedStep)
+    monkeypatch.setenv("LADDER_EBGAN_NO_GRAPH", "0")
+    assert isinstance(captured(lambda: 3, CUDA), CapturedStep)
     monkeypatch.setenv("LADDER_EBGAN_NO_GRAPH", "1")
     assert captured(lambda: 3, CUDA)() == 3

@@ -153,7 +153,10 @@ def test_what_is_done_to_images_is_noted(tmp_path: Path) -> None:
         ({"x": LEVELS.astype(str)}, "they must be floats, integers or booleans"),
         ({"x": LEVELS, "y": LABELS[:3]}, "are 3 for 4 images; there must be one for each image"),
         ({"x": LEVELS, "y": LABELS + 0.5}, "contain 7.5; they must be integers or text"),
-        ({"x": LEVELS, "images": LEVELS}, "must hold images under one of the names x, images, x_test (with labels"),
+        (
+            {"x": LEVELS, "images": LEVELS},
+            "images under one of the names x, images, x_test, or else x_train (with",
+        ),
         ({"pixels": LEVELS}, "it holds 'pixels'"),
         ({"x": np.array([None])}, "it holds Python objects, which are never loaded"),
     ],
@@ -208,11 +211,27 @@ def test_several_arrays_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_folders_without_a_clear_content_are_refused(tmp_path: Path) -> None:
+def test_images_beside_the_folders_of_classes_have_no_label(tmp_path: Path) -> None:
+    png(tmp_path / "z.png", LEVELS[0])
+    png(tmp_path / "cat" / "a.png", LEVELS[1])
+    images = read_images([str(tmp_path)], SHAPE)
+    assert images.names == ("z.png", "cat/a.png")
+    assert images.labels is not None
+    assert images.labeled is not None
+    assert (images.labels.tolist(), images.labeled.tolist()) == (["", "cat"], [1])
+
+
+def test_the_training_images_of_an_archive_are_taken_where_it_has_no_others(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=LEVELS, y_train=np.arange(len(LEVELS)))
+    images = read_images([str(tmp_path / "a.npz")], SHAPE)
+    assert images.labels is not None
+    assert images.labels.tolist() == list(range(len(LEVELS)))
+    np.savez(tmp_path / "b.npz", x_train=LEVELS, x_test=LEVELS[:1])
+    assert len(read_images([str(tmp_path / "b.npz")], SHAPE).pixels) == 1
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"the folder {str(tmp_path)!r} holds no PNG files, and no subfolder of it does"
-    png(tmp_path / "a.png", LEVELS[0])
-    png(tmp_path / "cat" / "a.png", LEVELS[0])
-    assert "has PNG files both beside its subfolders and in them; put every image" in refusal(tmp_path)
 
 
 def test_a_folder_with_one_wrong_image_is_refused(tmp_path: Path) -> None:

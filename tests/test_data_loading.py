@@ -49,6 +49,12 @@ def npz_arrays(**changed: Any) -> dict[str, Any]:
     return {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:2], "y_test": LABELS[:2]} | changed
 
 
+def test_a_picture_beside_idx_files_is_left_alone(tmp_path: Path) -> None:
+    expected = load_dataset(str(write_folder(tmp_path / "a"))).fingerprint
+    (tmp_path / "a" / "preview.png").write_bytes(b"no image of the data set")
+    assert load_dataset(str(tmp_path / "a")).fingerprint == expected
+
+
 def refusal(name_or_path: str | Path) -> str:
     with pytest.raises(UsageError) as caught:
         load_dataset(str(name_or_path))

@@ -47,10 +47,11 @@ def test_a_mistake_is_shown_with_both_classes_and_their_mean_probabilities(
     second = [[0.75, 0.0, 0.25], [0.1, 0.8, 0.1], [0.7, 0.1, 0.2]]
     images = np.random.default_rng(0).random((3, 12))
     labels, shape, classes = np.array([1, 1, 2]), (3, 4), ["cat", "dog", "eel"]
-    worst_mistakes(np.array([first, second]), labels, images, shape, classes, tmp_path / "w", "A title")
+    certain, names = np.mean([first, second], axis=0), ["test image 0", "test image 7", "image 9"]
+    worst_mistakes(certain, labels, images, shape, classes, tmp_path / "w", "A title", names, "means over 2 seeds")
     words, shown = written(drawn[0]), paper(drawn[0])
     assert list(words) == [
-        *("cat: 80.0 %", "true eel: 10.0 %", "test image 2"),
+        *("cat: 80.0 %", "true eel: 10.0 %", "image 9"),
         *("cat: 50.0 %", "true dog: 25.0 %", "test image 0"),
     ]
     for index, word in ((2, "cat: 80.0 %"), (0, "cat: 50.0 %")):
@@ -68,9 +69,9 @@ def test_a_mistake_is_shown_with_both_classes_and_their_mean_probabilities(
 
 
 def test_without_a_mistake_the_sheet_says_so(drawn: list[Figure], tmp_path: Path) -> None:
-    for n_seeds in (1, 3):
-        certain = np.tile(np.eye(2), (n_seeds, 1, 1))
-        worst_mistakes(certain, np.array([0, 1]), np.zeros((2, 4)), (2, 2), "ab", tmp_path / "w", "")
+    for means in ("", "means over 3 seeds"):
+        few = (np.eye(2), np.array([0, 1]), np.zeros((2, 4)), (2, 2), "ab")
+        worst_mistakes(*few, tmp_path / "w", "", ["a", "b"], means)
     assert [note(figure) for figure in drawn] == [
         "None on 2 test images, by the largest probability.",
         "None on 2 test images, by the largest probability, means over 3 seeds.",
@@ -85,8 +86,8 @@ def test_words_and_images_do_not_meet(
 ) -> None:
     classes = [name.format(index) for index in range(12)]
     images = np.random.default_rng(0).random((300, int(np.prod(shape))))
-    wrong = np.tile([0.0001] * 11 + [0.9989], (1, 300, 1))
-    worst_mistakes(wrong, np.arange(300) % 11, images, shape, classes, tmp_path / "w", "")
+    wrong, names = np.tile([0.0001] * 11 + [0.9989], (300, 1)), [f"test image {i}" for i in range(300)]
+    worst_mistakes(wrong, np.arange(300) % 11, images, shape, classes, tmp_path / "w", "", names, "")
     width, height = drawn[0].get_size_inches()
     assert width <= 9.6
     assert height <= 11

@@ -84,8 +84,10 @@ def test_mistakes_are_those_of_the_results(run: RunFolder, digits: Dataset, call
         errors = [result.test_error_percent for result in run.results() if result.model == model]
         assert 100 * (1 - counts.trace() / counts.sum()) == pytest.approx(np.mean(errors))
         assert (classes, title, examples) == (digits.classes, f"Confusion matrix of {model}, 20 labels", "images")
-        assert worst[0] is probabilities
-        assert (worst[1] is digits.test_labels, worst[2] is digits.test_images) == (True, True)
+        np.testing.assert_allclose(worst[0], probabilities.mean(axis=0), rtol=1e-6)
+        assert worst[-2:] == ([f"test image {i}" for i in range(500)], "means over 2 seeds")
+        np.testing.assert_array_equal(worst[1], digits.test_labels)
+        np.testing.assert_array_equal(worst[2], digits.test_images)
         assert worst[3:5] == ((8, 8), digits.classes)
         assert worst[6] == f"Worst mistakes of {model}, 20 labels"
 

@@ -97,7 +97,7 @@ def test_seeds_are_loaded_as_one_batched_model(tmp_path: Path) -> None:
     run = trained.run_folder(tmp_path, *(("ladder", 9, seed) for seed in (0, 1, 2)))
     together, images = load(find_models(run), trained.CPU), torch.from_numpy(trained.images(5))
     assert together.seeds == (0, 1, 2)
-    assert together.description == "ladder, 9 labels, seeds 0 to 2"
+    assert together.description == "ladder, 9 labels, seeds 0-2"
     of_all = class_probabilities(together.ladder, together.statistics, images)
     for r, file in enumerate(find_models(run)):
         alone = load([file], trained.CPU)

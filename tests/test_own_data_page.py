@@ -10,7 +10,7 @@ from test_own_tables import SHORT
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TABLES = PAGE.partition("## Images and arrays")[0]
+TABLES = PAGE.partition("## Images\n")[0]
 SHOWN = re.findall(r"```\n\$ ladder-ebgan ([^\n]+)\n(.*?)```", TABLES, re.DOTALL)
 RUN, PREDICT = (command.split() for command, _ in SHOWN)
 
@@ -57,8 +57,8 @@ def test_the_predictions_are_as_the_page_shows_them(here: Path, monkeypatch: pyt
     (shown,) = re.findall(r"```\n(row,label.*?)\n```", TABLES, re.DOTALL)
     assert header == shown.splitlines()[0]
     assert len(lines) == 30
-    truth = [line.split(",")[4] for line in lines]
-    assert [line.split(",")[4] for line in shown.splitlines()[1:]] == truth[:2]
+    truth = [line.split(",")[5] for line in lines]
+    assert [line.split(",")[5] for line in shown.splitlines()[1:]] == truth[:2]
 
 
 def test_the_other_commands_of_the_page_work(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +72,27 @@ def test_the_other_commands_of_the_page_work(here: Path, monkeypatch: pytest.Mon
     ] == "sepal_length,sepal_width,petal_length,petal_width"
     (describe,) = re.findall(r"`ladder-ebgan (data describe [^`]+)`", TABLES)
     assert "n_labeled     40" in tiny.done(*describe.split()).stdout
+
+
+def test_a_folder_of_images_is_as_the_page_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = PAGE.partition("## Images\n")[2].partition("\n## ")[0]
+    (script,) = re.findall(r"```python\n(.*?)```", images, re.DOTALL)
+    exec(compile(script, "own-data.md", "exec"), {})
+    shown = re.findall(r"```\n\$ ladder-ebgan (.*?)\n(.*?)```", images, re.DOTALL)
+    (run, said), (predict, scores) = ((command.split(), text) for command, text in shown)
+    outcome = tiny.done(*run, *tiny.settings(), "--no-compile", "--processes", "1")
+    before, _, after = said.partition("...\n")
+    assert outcome.stderr.startswith(before)
+    assert numberless(outcome.stdout + outcome.stderr.splitlines(keepends=True)[-1]) == numberless(after)
+    outcome = tiny.done(*predict)
+    assert outcome.stderr.splitlines()[0] == scores.splitlines()[0]
+    lines = (tmp_path / "predictions.csv").read_text().splitlines()
+    (table,) = re.findall(r"```\n(image,label.*?)\n```", images, re.DOTALL)
+    assert lines[0] == table.splitlines()[0]
+    assert len(lines) == 1798
+    section = README.partition("## Your own data")[2].partition("\n## ")[0]
+    assert f"\nladder-ebgan {' '.join(run)}\n" in section
 
 
 def test_the_readme_has_the_commands_of_the_page() -> None:

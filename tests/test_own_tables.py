@@ -253,6 +253,23 @@ def test_rows_may_be_named_by_a_column(run: Path, tmp_path: Path) -> None:
     assert [row["row"] for row in table] == ["tree 0", "tree 1", "tree 2"]
     asked = ("predict", str(run), path, "--model", "ladder", "--id-column")
     assert "has no column 'keys' (did you mean 'key'?)" in refused(tmp_path, *asked, "keys")
+    write(tmp_path / "new.csv", [row | {"key": "x" * 300} for row in new])
+    assert "has names of 200 characters or more in the column 'key'" in refused(tmp_path, *asked, "key")
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"), [([7.0, 8.0], ["7", "8"]), ([0.5, 8.0], ["0.5", "8.0"]), ([7, 2**60], None)]
+)
+def test_numbers_that_name_rows_stay_as_they_are(
+    keys: list[float], named: list[str] | None, run: Path, tmp_path: Path
+) -> None:
+    columns = {name: [row[name] for row in rows(2)] for name in NAMES} | {"key": keys}
+    parquet.write_table(pa.table(columns), tmp_path / "new.parquet")
+    asked = ("predict", str(run), str(tmp_path / "new.parquet"), "--model", "ladder", "--id-column", "key")
+    found = [row["row"] for row in csv.DictReader(tiny.done(*asked).stdout.splitlines())]
+    assert found == (named or ["7", str(2**60)])
+    parquet.write_table(pa.table(columns | {"key": [1, None]}), tmp_path / "new.parquet")
+    assert "has rows without a name in the column 'key': fill them in" in refused(tmp_path, *asked)
 
 
 def test_arrays_and_images_have_no_column_of_names(tmp_path: Path) -> None:
@@ -384,7 +401,7 @@ def test_what_is_given_is_taken(tmp_path: Path) -> None:
     chosen = plan(path, "--recipe", "table2", *small)
     assert (chosen["recipe"], chosen["models"], chosen["labels"]) == ("table2", ["ladder", "ebgan-ladder"], [16])
     said = " ".join(chosen["notes"])
-    assert "A batch has 100 rows and the table 40" in said
+    assert "A batch has 100 rows and there are 40" in said
     assert "The generator of ebgan-ladder ends in a sigmoid" in said
 
 

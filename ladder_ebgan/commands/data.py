@@ -21,11 +21,16 @@ def list_data() -> None:
     width = max(map(len, DATASET_NAMES))
     for name, description in DATASET_NAMES.items():
         click.echo(f"{name:{width}}  {description}")
-    click.echo("\nYour own: a folder of IDX files under MNIST's names, or an .npz file with x_train, y_train,")
     click.echo(
-        "x_test and y_test; give its path instead of a name. Or a table with a column of labels, which may be"
+        "\nYour own: a folder of PNG files with a subfolder for each class, images without a label beside these;"
     )
-    click.echo("empty in most rows: a .csv, .tsv or .parquet file, with --label-column NAME.")
+    click.echo(
+        "a folder of IDX files under MNIST's names; or an .npz file with x_train, y_train, and x_test and y_test"
+    )
+    click.echo(
+        "if the test is apart: give its path instead of a name. Or a table with a column of labels, which may"
+    )
+    click.echo("be empty in most rows: a .csv, .tsv or .parquet file, with --label-column NAME.")
 
 
 @data.command("describe")

@@ -158,7 +158,7 @@ def device_options(function: Command) -> Command:
     return device(precision(function))
 
 
-def data_option(files: str = "a folder of IDX files, or an .npz file") -> Callable[[Command], Command]:
+def data_option(files: str = "a folder of PNG or IDX files, or an .npz file") -> Callable[[Command], Command]:
     """Add --data, with these words for the `files` that it takes."""
     return click.option(
         "--data",

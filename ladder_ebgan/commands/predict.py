@@ -67,10 +67,10 @@ def predict(
     """Predict the labels of images, or of rows of a table, with a trained model, as CSV.
 
     MODEL is a run folder or a model file of its models/. INPUT is an .npz file (images under x, images or x_test,
-    labels under y, labels or y_test), an .npy or IDX file, PNG files or a folder of them (with labels if it has a
-    subfolder for each class), or the name of a data set: its test images. A model of a table takes another one, CSV
-    or Parquet, with columns of the same names, or, like the file of a scikit-learn estimator, an .npz or .npy file
-    with the features as they are.
+    labels under y, labels or y_test, or x_train and y_train alone), an .npy or IDX file, PNG files or a folder of
+    them (those in a subfolder have its name as their label), or the name of a data set: its test images. A model of
+    a table takes another one, CSV or Parquet, with columns of the same names, or, like the file of a scikit-learn
+    estimator, an .npz or .npy file with the features as they are.
 
     The columns are the index or file of the image, or the index of the row, the label, its probability, the energy
     (the squared error of its reconstruction, summed over pixels, without noise), of several seeds the agreement

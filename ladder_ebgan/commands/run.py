@@ -1,5 +1,6 @@
 """The command `run`: train and compare models, print the table."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from ladder_ebgan.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
     from ladder_ebgan.any_recipe import AnyRecipe
+    from ladder_ebgan.data import Dataset
     from ladder_ebgan.experiment import Request
 
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     type=WholeNumbers(),
     multiple=True,
     help="How many training images have a label. Repeatable, or 100,200,1000.  "
-    "[default: the recipe's; of a table all its labels, or four fifths where the others are its test]",
+    "[default: the recipe's; of a table, or if there are fewer, all; four fifths where the others are the test]",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), help="How many seeds: 0 to N-1.  [default: the recipe's]"
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     "all variants, with what they are of]",
 )
 @recipe_options("RUN", default=None)
-@data_option("a folder of IDX files, an .npz file, or a table: a CSV or Parquet file")
+@data_option("a folder of PNG or IDX files, an .npz file, or a table: a CSV or Parquet file")
 @table_options
 @click.option(
     "--test-data",
@@ -187,7 +189,7 @@ def request_of(
 ) -> "Request":
     """Return what the options of `run` ask for."""
     from ladder_ebgan.any_recipe import load_any_recipe
-    from ladder_ebgan.data import default_budget
+    from ladder_ebgan.data import DATASET_NAMES, default_budget, load_dataset
     from ladder_ebgan.data.table_dataset import dataset_of_table
     from ladder_ebgan.experiment import Request
     from ladder_ebgan.gan.recipe import GANRecipe
@@ -207,13 +209,14 @@ def request_of(
         compared = recipe.compared
     if labels and isinstance(recipe, GANRecipe):
         raise UsageError(f"--labels: the recipe {name} is of GANs, which use no labels; leave the option out")
-    budgets = [budget for group in labels for budget in group]
-    budgets = budgets or (recipe.labels if table is None else [default_budget(table)])
+    budgets: Sequence[int] = [budget for group in labels for budget in group]
+    dataset = load_dataset(data) if table is None and data not in DATASET_NAMES else table
+    budgets = budgets or _budgets(recipe, overrides, dataset)
     return Request(
         recipe_name=name,
         recipe=recipe,
         data=data,
-        table=table,
+        dataset=dataset,
         overrides=tuple(overrides),
         models=tuple(dict.fromkeys([name.strip(" ") for each in models for name in each.split(",")] or compared)),
         labels=tuple(sorted(set(budgets))),
@@ -222,3 +225,16 @@ def request_of(
         n_processes=number_or_auto("--processes", processes),
         **rest,
     )
+
+
+def _budgets(recipe: "AnyRecipe", overrides: Sequence[str], dataset: "Dataset | None") -> Sequence[int]:
+    """Return the label budgets where none was given: the recipe's, or as many as data of one's own allows."""
+    from ladder_ebgan.data import default_budget
+    from ladder_ebgan.gan.recipe import GANRecipe
+
+    if dataset is None or isinstance(recipe, GANRecipe):
+        return recipe.labels
+    wished = any(re.match(r"labels\b", each) for each in overrides)
+    if wished or (dataset.is_images_with_test and max(recipe.labels) <= len(dataset.labeled_rows)):
+        return recipe.labels
+    return [default_budget(dataset)]

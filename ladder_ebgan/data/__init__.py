@@ -1,6 +1,6 @@
 """Data sets, their labelled subsets, and the order in which batches are drawn from them.
 
-load_dataset("mnist")        a data set by name, or by the path of a folder of IDX files or of an .npz archive
+load_dataset("mnist")        a data set by name, or by the path of a folder of PNG or IDX files, or an .npz archive
 load_table(...)              a data set from a table with a column of labels, CSV or Parquet
 labeled_order(...)           the nested, class-balanced labelled subsets of one seed
 EpochSequence(...)           which images step s sees: a function of (seed, s) alone

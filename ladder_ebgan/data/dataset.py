@@ -16,12 +16,12 @@ _LARGEST_EXACT_FLOAT = 2**53  # beyond it a float label no longer names one inte
 
 
 class RawArrays(NamedTuple):
-    """The four arrays as a file holds them, before anything is checked or scaled."""
+    """The arrays as a file holds them, before anything is checked or scaled; of the test both or none."""
 
     train_images: NDArray[Any]
     train_labels: NDArray[Any]
-    test_images: NDArray[Any]
-    test_labels: NDArray[Any]
+    test_images: NDArray[Any] | None = None
+    test_labels: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +51,17 @@ class Dataset:
     image_shape: tuple[int, ...]  # (28, 28), or (features,) where the data has no image shape
     fingerprint: str  # SHA-256 of the content; name, path and compression have no part in it
     columns: Columns | None = None  # of a table
-    test_rows: NDArray[np.int64] | None = None  # [n_test], of a table without test data: the labelled training rows
+    test_rows: NDArray[np.int64] | None = None  # [n_test], where no test set is apart: the labelled training images
 
     @property
     def examples(self) -> str:
         """What the images are called."""
         return "images" if self.columns is None else "rows"
+
+    @property
+    def is_images_with_test(self) -> bool:
+        """Whether it is of images, and a test set of them apart, as MNIST is."""
+        return self.columns is None and self.test_rows is None
 
     @property
     def labeled_rows(self) -> NDArray[np.int64]:
@@ -89,24 +94,21 @@ class Dataset:
 
 
 def make_dataset(name: str, description: str, arrays: RawArrays, source: str) -> Dataset:
-    """Return the data set of four raw arrays; `source` begins the message of every UsageError.
+    """Return the data set of raw arrays; `source` begins the message of every UsageError.
 
     Images are `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`: floats in [0, 1],
     booleans, or integers in 0..255, which are divided by 255. Labels are integers, booleans (0 and 1), floats
     without a fraction, or text; class indices follow their sorted order. A training image with an empty text has no
     label, nor has one with -1, but where there is one other label alone: -1 and 1 are two classes. Among text what
     NumPy makes of -1 or of a missing value is refused.
+
+    Without test images the labelled training images are the test, each for those replicas that have not learned its
+    label (`Dataset.tested`).
     """
     train_images = scaled_images(arrays.train_images, f"{source}: the training images")
-    test_images = scaled_images(arrays.test_images, f"{source}: the test images")
-    train_shape, test_shape = train_images.shape[1:], test_images.shape[1:]
-    if train_shape != test_shape:
-        raise UsageError(
-            f"{source}: a training image has shape {_sizes(train_shape)} and a test image "
-            f"{_sizes(test_shape)}; the two must be the same"
-        )
+    train_shape = train_images.shape[1:]
     train_values = label_values(arrays.train_labels, len(train_images), f"{source}: the training labels")
-    test_values = label_values(arrays.test_labels, len(test_images), f"{source}: the test labels")
+    test = _test_set(arrays, train_shape, source)
     marks = sorted(MARKS_AS_TEXT.intersection(train_values.tolist())) if train_values.dtype.kind == "U" else []
     if marks:
         raise UsageError(
@@ -123,15 +125,34 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
         )
     train_labels = np.full(len(train_values), -1, dtype=np.int64)
     train_labels[has_label] = known
-    checked = RawArrays(
-        train_images.reshape(len(train_images), -1),
-        train_labels,
-        test_images.reshape(len(test_images), -1),
-        indices_of_test_labels(test_values, classes, source),
+    train_images, class_values = train_images.reshape(len(train_images), -1), tuple(classes.tolist())
+    if test is None:
+        test_rows, hashed = np.flatnonzero(has_label), (train_images[:0], train_labels[:0])
+        test_images, test_labels = train_images[test_rows], train_labels[test_rows]
+    else:
+        test_images, test_labels = test[0], indices_of_test_labels(test[1], classes, source)
+        test_rows, hashed = None, (test_images, test_labels)
+    return Dataset(
+        *(name, description, train_images, train_labels, test_images, test_labels, class_values, train_shape),
+        fingerprint=_fingerprint(train_shape, class_values, train_images, train_labels, *hashed),
+        test_rows=test_rows,
     )
-    class_values = tuple(classes.tolist())
-    fingerprint = _fingerprint(train_shape, class_values, checked)
-    return Dataset(name, description, *checked, class_values, train_shape, fingerprint)
+
+
+def _test_set(
+    arrays: RawArrays, train_shape: tuple[int, ...], source: str
+) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+    """Return the test images `[n, features]` and their labels as they are; None where there are none."""
+    if arrays.test_images is None or arrays.test_labels is None:
+        return None
+    images = scaled_images(arrays.test_images, f"{source}: the test images")
+    if images.shape[1:] != train_shape:
+        raise UsageError(
+            f"{source}: a training image has shape {_sizes(train_shape)} and a test image "
+            f"{_sizes(images.shape[1:])}; the two must be the same"
+        )
+    values = label_values(arrays.test_labels, len(images), f"{source}: the test labels")
+    return images.reshape(len(images), -1), values
 
 
 def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -144,15 +165,16 @@ def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
 def describe(dataset: Dataset) -> dict[str, object]:
     """Return what `ladder-ebgan data describe` says of a data set, ready for JSON."""
     known = dataset.train_labels[dataset.labeled_rows]
+    test_labels = dataset.test_labels if dataset.test_rows is None else dataset.test_labels[:0]
     n_train_of_class = np.bincount(known, minlength=dataset.n_classes).tolist()
-    n_test_of_class = np.bincount(dataset.test_labels, minlength=dataset.n_classes).tolist()
+    n_test_of_class = np.bincount(test_labels, minlength=dataset.n_classes).tolist()
     both = (dataset.train_images, dataset.test_images)
     return {
         "name": dataset.name,
         "description": dataset.description,
         "n_train": len(dataset.train_labels),
         "n_labeled": len(known),
-        "n_test": len(dataset.test_labels),
+        "n_test": len(test_labels),
         "n_features": dataset.n_features,
         "image_shape": list(dataset.image_shape),
         "n_classes": dataset.n_classes,
@@ -236,19 +258,25 @@ def indices_of_test_labels(values: NDArray[Any], classes: NDArray[Any], source: 
     return indices.astype(np.int64)
 
 
-def _fingerprint(image_shape: tuple[int, ...], classes: tuple[int | str, ...], arrays: RawArrays) -> str:
+def _fingerprint(
+    image_shape: tuple[int, ...],
+    classes: tuple[int | str, ...],
+    train_images: NDArray[np.float32],
+    train_labels: NDArray[np.int64],
+    test_images: NDArray[np.float32],
+    test_labels: NDArray[np.int64],
+) -> str:
     """Return the SHA-256 of sizes and classes as JSON, then the arrays, little-endian on any machine."""
     header = {
-        "n_train": len(arrays.train_labels),
-        "n_test": len(arrays.test_labels),
+        "n_train": len(train_labels),
+        "n_test": len(test_labels),
         "image_shape": image_shape,
         "classes": classes,
     }
     digest = hashlib.sha256(json.dumps(header).encode())
-    digest.update(_pixel_bytes(arrays.train_images))
-    digest.update(arrays.train_labels.astype("<i8").tobytes())
-    digest.update(_pixel_bytes(arrays.test_images))
-    digest.update(arrays.test_labels.astype("<i8").tobytes())
+    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
+        digest.update(_pixel_bytes(images))
+        digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 
 

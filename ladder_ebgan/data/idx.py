@@ -29,7 +29,8 @@ def read_idx_folder(folder: Path) -> RawArrays:
     if missing:
         raise UsageError(
             f"the folder {str(folder)!r} lacks {', '.join(missing)}; it must hold four IDX files under "
-            f"MNIST's names, such as {' or '.join(_possible_names('train-images', 3))}"
+            f"MNIST's names, such as {' or '.join(_possible_names('train-images', 3))}, or PNG files, those of a "
+            "class in a subfolder named like it"
         )
     return RawArrays(
         *(_read(paths[0], n_dimensions) for paths, (_, n_dimensions) in zip(found, IDX_FILES, strict=True))

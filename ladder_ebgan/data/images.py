@@ -13,10 +13,12 @@ from ladder_ebgan.data.idx import decompressed, parse_idx
 from ladder_ebgan.data.loading import DATASET_NAMES, load_dataset
 from ladder_ebgan.data.npz import listed, read_archive, read_npy
 from ladder_ebgan.data.png import read_png
+from ladder_ebgan.data.png_folders import entries, labeled_pngs, test_folder
 from ladder_ebgan.errors import UsageError
 
 # Names of images and of their labels in an archive; an archive has one pair, or the images alone.
 NPZ_PAIRS = {"x": "y", "images": "labels", "x_test": "y_test"}
+TRAINED = {"x_train": "y_train"}  # of the archive of a run without a test set, where there are no others
 RIGHT = (
     "images must be an IDX file, an .npz or .npy file, PNG files or a folder of them, "
     f"or the name of a data set ({', '.join(DATASET_NAMES)})"
@@ -38,7 +40,8 @@ def read_images(sources: Sequence[str], image_shape: Sequence[int]) -> Images:
     """Read the images of a model with images of that shape.
 
     `sources` is the name of a data set, whose test images it gives, one file, a folder, or several PNG files. A
-    folder has the files of a data set, PNG files, or a subfolder of PNG files for each class, named like it.
+    folder has the files of a data set, or PNG files: those in a subfolder have its name as their label; if it has
+    `train` and `test`, those of the latter are read.
 
     Raises:
         UsageError: whatever is wrong with the names, the files or what they hold.
@@ -78,14 +81,15 @@ def with_labels_of(images: Images, path: Path) -> Images:
 
 
 def with_missing_labels(images: Images, classes: Sequence[int | str]) -> Images:
-    """Return the images with -1 taken as the label of those that have none, unless it is a class of the model."""
-    if images.labels is None or images.labeled is not None or "-1" in map(str, classes):
+    """Return the images with -1, unless it is a class of the model, and empty words taken as no label."""
+    if images.labels is None or images.labeled is not None:
         return images
     texts = images.labels.astype(np.str_)
-    labeled = np.flatnonzero(texts != "-1")
+    unlabeled = np.isin(texts, list({"", "-1"} - set(map(str, classes))))
+    labeled = np.flatnonzero(~unlabeled)
     if len(labeled) == len(texts):
         return images
-    known = np.where(texts == "-1", "", texts) if len(labeled) else None
+    known = np.where(unlabeled, "", texts) if len(labeled) else None
     return replace(images, labels=known, labeled=labeled if len(labeled) else None)
 
 
@@ -128,14 +132,18 @@ def _from_file(path: Path, image_shape: Sequence[int]) -> Images:
 
 
 def _from_archive(path: Path, image_shape: Sequence[int], what: str) -> Images:
-    arrays, present = read_archive(path, [*NPZ_PAIRS, *NPZ_PAIRS.values()], RIGHT)
-    found = [name for name in NPZ_PAIRS if name in arrays]
+    pairs = NPZ_PAIRS
+    arrays, present = read_archive(path, [*pairs, *pairs.values()], RIGHT)
+    if TRAINED.keys() <= present and not NPZ_PAIRS.keys() & present:
+        pairs = TRAINED
+        arrays, _ = read_archive(path, [*pairs, *pairs.values()], RIGHT)
+    found = [name for name in pairs if name in arrays]
     if len(found) != 1:
         raise UsageError(
-            f"the archive {str(path)!r} must hold images under one of the names {', '.join(NPZ_PAIRS)} "
-            f"(with labels under {', '.join(NPZ_PAIRS.values())}); it holds {listed(present)}"
+            f"the archive {str(path)!r} must hold images under one of the names {', '.join(NPZ_PAIRS)}, or else "
+            f"x_train (with labels under {', '.join(NPZ_PAIRS.values())}, y_train); it holds {listed(present)}"
         )
-    return _from_array(arrays[found[0]], arrays.get(NPZ_PAIRS[found[0]]), image_shape, what)
+    return _from_array(arrays[found[0]], arrays.get(pairs[found[0]]), image_shape, what)
 
 
 def _from_array(array: NDArray[Any], labels: NDArray[Any] | None, image_shape: Sequence[int], what: str) -> Images:
@@ -154,21 +162,18 @@ def _from_array(array: NDArray[Any], labels: NDArray[Any] | None, image_shape: S
 def _from_folder(folder: Path, image_shape: Sequence[int]) -> Images:
     if any(folder.glob("t10k-images*")):
         return _from_dataset(load_dataset(str(folder)), image_shape)
-    direct, within = _pngs(folder), [png for sub in _entries(folder) if sub.is_dir() for png in _pngs(sub)]
-    if direct and within:
-        raise UsageError(
-            f"the folder {str(folder)!r} has PNG files both beside its subfolders and in them; put every image "
-            "into a subfolder named after its class, or none"
-        )
-    paths = direct or within
+    folder = test_folder(folder) or folder
+    paths, labels = labeled_pngs(folder)
     if not paths:
         raise UsageError(f"the folder {str(folder)!r} holds no PNG files, and no subfolder of it does")
     images = _from_pngs(paths, [path.relative_to(folder).as_posix() for path in paths], image_shape)
-    n_others = sum(path.is_file() for parent in {path.parent for path in paths} for path in _entries(parent))
+    n_others = sum(path.is_file() for parent in {path.parent for path in paths} for path in entries(parent))
     n_others -= len(paths)
     notes = [f"Files left out, since they are no PNG files: {n_others}."] if n_others else []
-    labels = None if direct else np.array([path.parent.name for path in paths])
-    return replace(images, labels=labels, notes=(*images.notes, *notes))
+    images, labeled = replace(images, notes=(*images.notes, *notes)), np.flatnonzero(labels != "")
+    if not len(labeled):
+        return images
+    return replace(images, labels=labels, labeled=None if len(labeled) == len(labels) else labeled)
 
 
 def _from_pngs(paths: Sequence[Path], names: Sequence[str], image_shape: Sequence[int]) -> Images:
@@ -177,12 +182,3 @@ def _from_pngs(paths: Sequence[Path], names: Sequence[str], image_shape: Sequenc
     n_colored = sum(picture.was_colored for picture in pictures)
     note = f"Images with colours, which were turned into grey (ITU-R BT.601): {n_colored} of {len(paths)}."
     return Images(pixels, tuple(names), notes=(note,) if n_colored else ())
-
-
-def _pngs(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.suffix.lower() == ".png" and path.is_file()]
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, in the order of its names and without hidden files."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

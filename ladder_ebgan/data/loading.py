@@ -1,4 +1,4 @@
-"""A data set by its name, or from a folder of IDX files or an .npz archive."""
+"""A data set by its name, or from a folder of PNG or IDX files or an .npz archive."""
 
 import difflib
 import hashlib
@@ -9,6 +9,7 @@ from pathlib import Path
 from ladder_ebgan.data.dataset import Dataset, RawArrays, make_dataset
 from ladder_ebgan.data.idx import IDX_FILES, decompressed, parse_idx, read_idx_folder
 from ladder_ebgan.data.npz import read_npz
+from ladder_ebgan.data.png_folders import has_pngs, read_png_folder
 from ladder_ebgan.data.tables import is_table
 from ladder_ebgan.errors import MachineError, UsageError
 
@@ -40,7 +41,9 @@ def load_dataset(name_or_path: str) -> Dataset:
             raise _unknown(name_or_path)
         source = repr(name_or_path)
         if path.is_dir():
-            return make_dataset(short_name(path), f"IDX files of {source}", read_idx_folder(path), source)
+            of_pngs = not any(path.glob("t10k-images*")) and has_pngs(path)
+            kind, arrays = ("PNG", read_png_folder(path)) if of_pngs else ("IDX", read_idx_folder(path))
+            return make_dataset(short_name(path), f"{kind} files of {source}", arrays, source)
         if is_table(name_or_path):
             raise UsageError(
                 f"{source} is a table, which has no images: 'ladder-ebgan run' and 'data describe' take it, with "
@@ -54,7 +57,7 @@ def load_dataset(name_or_path: str) -> Dataset:
         where = error.filename or name_or_path
         raise UsageError(f"cannot read {str(where)!r}: {error.strerror or error}") from error
     raise UsageError(
-        f"{source} is neither a folder nor a file; data must be a folder of IDX files or an .npz archive"
+        f"{source} is neither a folder nor a file; data must be a folder of PNG or IDX files, or an .npz archive"
     )
 
 
@@ -63,7 +66,7 @@ def _unknown(name: str) -> UsageError:
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UsageError(
         f"there is no data set or path {name!r}; names are {', '.join(DATASET_NAMES)}; "
-        f"a path must be an existing folder of IDX files or .npz archive{hint}"
+        f"a path must be an existing folder of PNG or IDX files, or an .npz archive{hint}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Archives of NumPy arrays (.npz): x_train, y_train, x_test, y_test. Pickled objects are never loaded."""
+"""Archives of NumPy arrays (.npz): x_train, y_train, and x_test, y_test or not. No pickled objects are loaded."""
 
 import zipfile
 from collections.abc import Collection
@@ -12,19 +12,20 @@ from ladder_ebgan.data.dataset import RawArrays
 from ladder_ebgan.errors import UsageError
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of RawArrays
+RIGHT = "x_train, y_train (and x_test, y_test where the test is apart)"
 
 
 def read_npz(path: Path) -> RawArrays:
-    """Read the four arrays of an .npz archive."""
-    right = f"data must be an .npz archive with {', '.join(NPZ_ARRAYS)}, or a folder of IDX files"
-    arrays, present = read_archive(path, NPZ_ARRAYS, right)
-    missing = [name for name in NPZ_ARRAYS if name not in arrays]
+    """Read the arrays of an .npz archive: four, or those of the training alone."""
+    arrays, present = read_archive(path, NPZ_ARRAYS, f"data must be an .npz archive with {RIGHT}, or a folder")
+    needed = NPZ_ARRAYS if present.intersection(NPZ_ARRAYS[2:]) else NPZ_ARRAYS[:2]
+    missing = [name for name in needed if name not in arrays]
     if missing:
         raise UsageError(
-            f"the archive {str(path)!r} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}, "
+            f"the archive {str(path)!r} lacks {', '.join(missing)}; it must hold {RIGHT}, "
             f"and holds {listed(present)}"
         )
-    return RawArrays(*(arrays[name] for name in NPZ_ARRAYS))
+    return RawArrays(*(arrays[name] for name in needed))
 
 
 def read_archive(path: Path, names: Collection[str], right: str) -> tuple[dict[str, NDArray[Any]], set[str]]:

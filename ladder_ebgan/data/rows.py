@@ -9,7 +9,7 @@ import numpy as np
 from ladder_ebgan.data.dataset import label_values
 from ladder_ebgan.data.images import NPZ_PAIRS, Images
 from ladder_ebgan.data.npz import listed, read_archive, read_npy
-from ladder_ebgan.data.tables import Table, features_of, is_table, labels_of, read_table, require_column
+from ladder_ebgan.data.tables import LONGEST, Table, features_of, is_table, labels_of, read_table, require_column
 from ladder_ebgan.errors import UsageError
 
 NAMES = [*NPZ_PAIRS, *NPZ_PAIRS.values()]
@@ -70,8 +70,16 @@ def read_rows(
 
 
 def _names(table: Table, column: str) -> tuple[str, ...]:
+    """Return a column as the names of rows."""
     require_column(table, column)
-    return tuple(map(str, table.columns[column].tolist()))
+    cells = table.columns[column]
+    if cells.dtype.kind == "U" and (np.strings.str_len(cells) == LONGEST).any():
+        raise UsageError(f"{table.source} has names of {LONGEST} characters or more in the column {column!r}")
+    if cells.dtype.kind == "f":  # as whole numbers are where one is missing
+        if not np.isfinite(cells).all():
+            raise UsageError(f"{table.source} has rows without a name in the column {column!r}: fill them in")
+        cells = cells.astype(np.int64) if (cells == np.rint(cells)).all() else cells
+    return tuple(map(str, cells.tolist()))
 
 
 def _from_table(table: Table, n_features: int, columns: Sequence[str], label: str | None) -> Images:

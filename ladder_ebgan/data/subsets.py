@@ -7,7 +7,7 @@ from ladder_ebgan.data.dataset import Dataset
 from ladder_ebgan.errors import UsageError
 from ladder_ebgan.streams import Stream, stream_generator
 
-LEARNED_SHARE = 0.8  # of a table's labels, where the others are the test
+LEARNED_SHARE = 0.8  # of the labels, where the others are the test
 
 
 def labeled_order(labels: NDArray[np.int64], seed: int, n_classes: int) -> NDArray[np.int64]:
@@ -50,21 +50,21 @@ def _shuffled_by_class(
 
 def subset_order(dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """Return an order of the images with a label: its first n are the labelled subset of n labels of that seed."""
-    order = labeled_order if dataset.columns is None else proportional_order
+    order = labeled_order if dataset.is_images_with_test else proportional_order
     rows = dataset.labeled_rows
     return rows[order(dataset.train_labels[rows], seed, dataset.n_classes)]
 
 
 def default_budget(dataset: Dataset) -> int:
-    """Return how many labels of a table are learned: all, or four fifths where the others have to be its test."""
+    """Return how many labels are learned at most: all, or four fifths where the others have to be the test."""
     n = len(dataset.labeled_rows)
     return n if dataset.test_rows is None else max(dataset.n_classes, min(round(LEARNED_SHARE * n), n - 1))
 
 
 def check_budget(labels_budget: int, dataset: Dataset) -> None:
     """Raise UsageError unless a budget gives every class a label and there are that many training images."""
-    if dataset.columns is not None:
-        _check_budget_of_table(labels_budget, dataset)
+    if not dataset.is_images_with_test:
+        _check_budget_beside_test(labels_budget, dataset)
         return
     n_labeled = len(dataset.labeled_rows)
     if not dataset.n_classes <= labels_budget <= n_labeled:
@@ -75,14 +75,16 @@ def check_budget(labels_budget: int, dataset: Dataset) -> None:
         )
 
 
-def _check_budget_of_table(labels_budget: int, dataset: Dataset) -> None:
+def _check_budget_beside_test(labels_budget: int, dataset: Dataset) -> None:
+    """As `check_budget`, where labelled rows, or images, may have to be left for the test."""
     n_labeled, n_classes, held_out = len(dataset.labeled_rows), dataset.n_classes, dataset.test_rows is not None
-    most = n_labeled - held_out
-    rest = "some must be left to test on; label more, or give a test set with --test-data" if held_out else ""
+    most, examples = n_labeled - held_out, dataset.examples
+    how = "" if dataset.columns is None else " with --test-data"
+    rest = f"some must be left to test on; label more, or give a test set{how}" if held_out else ""
     if most < n_classes:
-        raise UsageError(f"{dataset.name} has {n_labeled} labelled rows of {n_classes} classes, and {rest}")
+        raise UsageError(f"{dataset.name} has {n_labeled} labelled {examples} of {n_classes} classes, and {rest}")
     if not n_classes <= labels_budget <= most:
         raise UsageError(
             f"{labels_budget} labels do not fit {dataset.name}: there must be at least {n_classes}, one for each "
-            f"class, and at most {most} of its {n_labeled} labelled rows" + (f": {rest}" if rest else "")
+            f"class, and at most {most} of its {n_labeled} labelled {examples}" + (f": {rest}" if rest else "")
         )

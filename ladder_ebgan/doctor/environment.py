@@ -13,6 +13,7 @@ BINDS = "binds threads to cores, so that a run sees fewer cores than there are"
 HARMLESS = {
     "CUDA_VISIBLE_DEVICES": "the GPUs that PyTorch may see",
     "CXX": "the C++ compiler",
+    "LADDER_EBGAN_NO_GRAPH": "with 1 a GPU carries out each step anew instead of recording it, which is slower",
     "NO_COLOR": "no colour, no animation",
     "XDG_CACHE_HOME": "where the kernels are kept",
 }
@@ -39,7 +40,7 @@ def _judged(name: str, value: str, options: Mapping[str, str]) -> tuple[str, boo
     """Return what a variable does, and whether it had better not be set."""
     if name in options:
         return options[name], False
-    if name.startswith("LADDER_EBGAN_"):
+    if name.startswith("LADDER_EBGAN_") and name not in HARMLESS:
         close = difflib.get_close_matches(name, options, n=1)
         return "no option has this name" + (f"; did you mean {close[0]}?" if close else ""), True
     if name in DOUBTFUL and (name, value.lower()) != ("OMP_PROC_BIND", "false"):

@@ -18,7 +18,7 @@ def announcement(experiment: Experiment, verbose: bool) -> Iterator[str]:
     if verbose:
         yield f"Resolved: {resolved.device_name}, {json.dumps(resolved.stored())}, {resolved.precision}"
     dataset = experiment.dataset
-    if dataset.columns is not None or len(dataset.labeled_rows) < len(dataset.train_labels):
+    if not dataset.is_images_with_test or len(dataset.labeled_rows) < len(dataset.train_labels):
         yield f"{data_in_words(dataset)}."
     yield from data_notes(experiment)
     yield from kept_options(experiment)

@@ -20,10 +20,12 @@ def data_in_words(dataset: Dataset) -> str:
     """Return how much data there is."""
     n_train, n_test = len(dataset.train_labels), len(dataset.test_labels)
     n_labeled = len(dataset.labeled_rows)
-    if dataset.columns is None:
+    if dataset.is_images_with_test:
         known = "" if n_labeled == n_train else f" ({n_labeled} of the training images have a label)"
         return f"{dataset.name}, {n_train} training and {n_test} test images{known}"
-    rows = f"{dataset.name}, {n_train} rows of {dataset.n_features} features, {n_labeled} with a label"
+    size = " x ".join(map(str, dataset.image_shape[:2]))
+    of = f"{size} pixels" if dataset.columns is None else f"{dataset.n_features} features"
+    rows = f"{dataset.name}, {n_train} {dataset.examples} of {of}, {n_labeled} with a label"
     apart = f"; {n_test} test rows" if dataset.test_rows is None else ""
     return f"{rows} of {dataset.n_classes} classes{apart}"
 
@@ -33,7 +35,7 @@ def chosen_settings(request: Request) -> str:
     recipe = request.recipe
     assert isinstance(recipe, Recipe)
     hidden = ", ".join(map(str, recipe.network.hidden_sizes))
-    return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all of them in run.json"
+    return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all with --json"
 
 
 def _column_notes(dataset: Dataset) -> Iterator[str]:
@@ -66,34 +68,38 @@ def _numbers_rows(values: NDArray[np.float64]) -> bool:
 
 
 def data_notes(experiment: Experiment) -> Iterator[str]:
-    """Yield what a table lets one expect; of images there is nothing to say."""
-    dataset, request = experiment.dataset, experiment.request
-    if dataset.columns is None:
+    """Yield what a table, or images without a test set, let one expect; of other images there is nothing to say."""
+    dataset, request, examples = experiment.dataset, experiment.request, experiment.dataset.examples
+    if not isinstance(request.recipe, Recipe) or dataset.is_images_with_test:
         return
-    yield from _column_notes(dataset)
+    if dataset.columns is not None:
+        yield from _column_notes(dataset)
     n_rows, labeled = len(dataset.train_labels), dataset.labeled_rows
     if dataset.test_rows is not None:
         for budget in request.labels:
             yield (
-                f"Each seed learns {budget} of the labels and is tested on the other {len(labeled) - budget} rows "
-                "that have one; without label it sees all rows."
+                f"Each seed learns {budget} of the labels and is tested on the other {len(labeled) - budget} "
+                f"{examples} that have one; without label it sees all {examples}."
             )
         counts = Counter(dataset.train_labels[labeled].tolist())
         if single := [repr(dataset.classes[index]) for index, n in sorted(counts.items()) if n == 1]:
             are = "is a class" if len(single) == 1 else "are classes"
             yield (
-                f"{', '.join(single)} {are} with a single labelled row, which every seed learns: the error says "
-                "nothing of it."
+                f"{', '.join(single)} {are} with a single labelled {examples[:-1]}, which every seed learns: the "
+                "error says nothing of it."
             )
     if len(labeled) == n_rows:
-        yield "All rows have a label: a seed trains on those that it does not learn as on rows without one."
+        yield (
+            f"All {examples} have a label: a seed trains on those that it does not learn as on {examples} without "
+            "one."
+        )
     batch_size = request.recipe.training.batch_size
     if batch_size > n_rows:
         yield (
-            f"A batch has {batch_size} rows and the table {n_rows}, so that rows come several times in a batch; "
+            f"A batch has {batch_size} {examples} and there are {n_rows}, so that they come several times in one: "
             f"--set training.batch_size={n_rows} changes that."
         )
-    for model in request.models:
+    for model in request.models if dataset.columns is not None else ():
         settings = request.recipe.settings(model)
         if isinstance(settings, EBGANLadderSettings) and settings.generator.output == "sigmoid":
             yield (

@@ -4,6 +4,7 @@ Keys of the JSON object:
 
     folder, folder_state     its path; "new", "goes on", or "started anew", which is with --fresh
     dataset, recipe, overrides (what --set has changed), models, labels, seeds
+    settings                 of the recipe, by section: all that --set can change but labels and n_seeds
     device, precision, compiled, replicas_at_once, n_processes, n_threads
     measured                 what processes and threads were chosen by; empty where that was not measured
     plan: one entry a model
@@ -48,6 +49,7 @@ def dry_run_json(plan: DryRun) -> str:
         "folder_state": plan.folder_state,
         "dataset": plan.experiment.dataset.name,
         "recipe": request.recipe_name,
+        "settings": request.recipe.identity(),
         "overrides": request.overrides,
         "models": request.models,
         "labels": request.labels,

@@ -51,7 +51,7 @@ def _blocks(summary: Summary) -> Iterable[Block]:
         rows = [_row(each, list(space.parameters)) for each in summary.best[:MOST_SETTINGS]]
         yield title, ["trial", "error", *names], rows
     if summary.importance:
-        yield importance_block(summary.importance, "error's variance over the trials that came to the end")
+        yield importance_block(summary.importance, "variance of a random forest's prediction over the space")
     if summary.choices:
         rows = [
             [str(choice.n_images), f"{choice.error_percent:.2f}", f"{choice.best_percent:.0f} %"]

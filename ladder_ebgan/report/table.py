@@ -74,7 +74,7 @@ class Comparison:
     baseline: str
     model: str
     paired: PairedComparison
-    p_paired_t_holm: float | None = None  # corrected for all variants that were compared at this number of labels
+    p_paired_t_holm: float | None = None  # corrected for all variants that were tried with this number of labels
     n_variants: int | None = None  # how many these are; None where the model is not a variant of the baseline
     recipe: str = ""  # of both, as in `Row`
     n_left_out: int = 0  # seeds that one or both diverged with: those that remain are chosen by their outcome
@@ -178,7 +178,10 @@ def build_table(
     for labels in budgets:
         found, n_untested = [], 0
         for baseline, model in pairs:
-            if (baseline, labels) not in by_key or (model, labels) not in by_key:
+            if (model, labels) not in by_key:
+                continue
+            if (baseline, labels) not in by_key:
+                n_untested += model in variants
                 continue
             comparison = _compare(by_key[baseline, labels], by_key[model, labels])
             if comparison:
@@ -192,7 +195,7 @@ def build_table(
             notes.append(_correction_note(labels, len(of_variants) + n_untested))
     if any(row.n_test for row in rows) and comparisons:
         notes.append(
-            "intervals and t tests are corrected for rows that seeds share (Nadeau and Bengio 2003); the "
+            f"intervals and t tests are corrected for {examples} that seeds share (Nadeau and Bengio 2003); the "
             "signed-rank test cannot be, and is left out"
         )
     if not cells:

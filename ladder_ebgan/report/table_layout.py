@@ -127,7 +127,7 @@ def _why_missing(paired: PairedComparison) -> str:
 def footnotes(table: Table) -> list[str]:
     """Return what the numbers are, a line each; the test set's sampling error where its size is known."""
     reported = f" ({REPORTED})" if table.reported else ""
-    where = "rows" if any(row.n_test for row in table.rows) else "set"
+    where = table.examples if any(row.n_test for row in table.rows) else "set"
     return [
         f"Error rates in % of the test {where}; ± is the standard deviation over seeds{reported}; "
         "the number of seeds is in brackets.",
@@ -151,7 +151,7 @@ def sampling_lines(table: Table) -> list[str]:
     own = {f"{row.n_test} of {row.labels + row.n_test}": None for row in table.rows if row.n_test}
     lines = []
     if own:
-        line = f"Each seed is tested on labelled rows that it does not learn, {' or '.join(own)}"
+        line = f"Each seed is tested on labelled {table.examples} that it does not learn, {' or '.join(own)}"
         lines = [f"{line}; so few give our means {error}." if points else f"{line}."]
     elif points:
         lines = [

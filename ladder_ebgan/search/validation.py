@@ -23,6 +23,7 @@ def validation_split(dataset: Dataset, n_validation: int) -> Dataset:
     Raises:
         UsageError: too few images, or too few are left.
     """
+    dataset = replace(dataset, test_rows=None)
     labeled, n_classes = dataset.labeled_rows, dataset.n_classes
     most = len(labeled) - n_classes
     if not n_classes <= n_validation <= most:

@@ -26,29 +26,32 @@ TEXT_LINE = 0.145  # inches
 
 
 def worst_mistakes(
-    probabilities: Probabilities,
+    certain: Probabilities,
     labels: NDArray[np.int64],
     images: NDArray[Any],
     image_shape: Sequence[int],
     classes: Sequence[object],
     path: Path,
     title: str,
+    names: Sequence[str],
+    means: str,
 ) -> None:
     """Write the test images that were given a wrong class with the highest probability.
 
     Args:
-        probabilities: `[seeds, n, classes]`; what counts is their mean over the seeds.
+        certain: class probabilities `[n, classes]`, means over seeds.
         labels: `[n]`, the true class indices.
         images: `[n, features]`, bytes or floats in [0, 1].
         image_shape: of an image.
         classes: the name of each class.
         path: of the figure, without the suffix.
         title: of the figure.
+        names: `[n]`, what the images are called.
+        means: what the probabilities are means over, such as `means over 2 seeds`; empty where they are of one.
     """
-    certain = probabilities.mean(axis=0)
     n_wrong = int((certain.argmax(axis=1) != labels).sum())
-    names = printable(classes)
-    widest = [f"true {name}: 99.9 %" for name in names]
+    shown_classes = printable(classes)
+    widest = [f"true {name}: 99.9 %" for name in shown_classes]
     *_, height, width, _ = pictures(images[:1], image_shape).shape
     scale = fitting_scale(width, TILE, height, TILE)
     cell_width = max(width, dots(words_width(widest, 8), scale)) + dots(0.15, scale)
@@ -62,14 +65,14 @@ def worst_mistakes(
         top, left = number // n_columns * cell_height, number % n_columns * cell_width
         sheet.put(drawn[number : number + 1], top, left, 1)
         row, given, true = top + height + PAD + line / 2, certain[index].argmax(), labels[index]
-        sheet.write(f"{names[given]}: {percent(certain[index, given])}", row, left, weight="bold")
-        sheet.write(f"true {names[true]}: {percent(certain[index, true])}", row + line, left)
-        sheet.write(f"test image {index}", row + 2 * line, left, fontsize=7, color="0.3")
-    sheet.save(path, title, _note(len(worst), n_wrong, len(labels), len(probabilities)))
+        sheet.write(f"{shown_classes[given]}: {percent(certain[index, given])}", row, left, weight="bold")
+        sheet.write(f"true {shown_classes[true]}: {percent(certain[index, true])}", row + line, left)
+        sheet.write(names[index], row + 2 * line, left, fontsize=7, color="0.3")
+    sheet.save(path, title, _note(len(worst), n_wrong, len(labels), means))
 
 
-def _note(n_shown: int, n_wrong: int, n_images: int, n_seeds: int) -> str:
-    of = "" if n_seeds == 1 else f", means over {n_seeds} seeds"
+def _note(n_shown: int, n_wrong: int, n_images: int, means: str) -> str:
+    of = f", {means}" if means else ""
     if n_wrong == 0:
         return f"None on {n_images} test images, by the largest probability{of}."
     part = "" if n_shown == n_wrong else f"The {n_shown} most certain of "

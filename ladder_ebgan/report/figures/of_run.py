@@ -1,8 +1,10 @@
 """The figures of a run folder: what is there in it decides which are made."""
 
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ladder_ebgan.data import Dataset
 from ladder_ebgan.folders import write_atomically
@@ -114,6 +116,27 @@ def _draw_mistakes(folder: RunFolder, labels: int, stored: Stored, dataset: Data
         of_test = (probabilities, dataset.test_labels[tested], dataset.classes)
         confusion_matrix(*of_test, path / f"confusion_matrix_{name}", title, dataset.examples)
         if is_picture(dataset.image_shape):
-            shown = (dataset.test_labels, dataset.test_images, dataset.image_shape, dataset.classes)
             title = f"Worst mistakes of {whose}"
-            worst_mistakes(probabilities, *shown, path / f"worst_mistakes_{name}", title)
+            rows, certain = _of_all_seeds(probabilities, tested)
+            shown = (dataset.test_labels[rows], dataset.test_images[rows], dataset.image_shape, dataset.classes)
+            names = [f"test image {row}" for row in rows]
+            means = f"means over {len(of_seeds)} seeds" if len(of_seeds) > 1 else ""
+            if dataset.test_rows is not None:
+                names = [f"image {row}" for row in dataset.test_rows[rows]]
+                means = "means over the seeds that were tested on it"
+            worst_mistakes(certain, *shown, path / f"worst_mistakes_{name}", title, names, means)
+
+
+def _of_all_seeds(
+    probabilities: NDArray[np.floating[Any]], tested: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.floating[Any]]]:
+    """Return the test images that a seed was tested on, and their class probabilities, means over these seeds.
+
+    Args:
+        probabilities: `[seeds, n, classes]`.
+        tested: `[seeds, n]`, the images.
+    """
+    rows, place = np.unique(tested, return_inverse=True)
+    sums = np.zeros((len(rows), probabilities.shape[-1]))
+    np.add.at(sums, place.ravel(), probabilities.reshape(len(place.ravel()), -1))
+    return rows, sums / np.bincount(place.ravel())[:, None]
