@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from safetensors import SafetensorError, safe_open
 
 from ladder_ebgan.any_recipe import AnyRecipe, parse_any_recipe
@@ -41,7 +41,7 @@ class Metadata(BaseModel):
     data: TrainedOn
     recipe: dict[str, Any]
     precision: Literal["float32", "tf32", "bfloat16"]
-    classes: list[int | str] = Field(min_length=2)
+    classes: list[int | str]  # none of a GAN whose images had no labels
     image_shape: list[Size] = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = []  # of the replicas of a file with several
     inputs: Literal["pixels", "features"] = "pixels"  # in [0, 1], or any numbers
@@ -49,6 +49,13 @@ class Metadata(BaseModel):
     columns: list[str] = []  # names of the features of a table
     label_column: str | None = None
     estimator: dict[str, Any] | None = None  # what the estimator that saved it knows beside
+
+    @field_validator("classes")
+    @classmethod
+    def _enough(cls, classes: list[int | str], known: ValidationInfo) -> list[int | str]:
+        if known.data.get("labels") and len(classes) < 2:
+            raise ValueError("there must be two or more")
+        return classes
 
     @property
     def replica_seeds(self) -> tuple[int, ...]:

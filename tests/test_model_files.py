@@ -118,7 +118,7 @@ def test_a_later_format_is_refused_whatever_else_it_says(tmp_path: Path) -> None
     ("changed", "expected"),
     [
         ({"classes": None}, "the metadata of '{path}' is wrong: classes: field required"),
-        ({"classes": [1]}, "is wrong: classes: list should have at least 2 items"),
+        ({"classes": [1]}, "is wrong: classes: value error, there must be two or more"),
         ({"labels": "100"}, "is wrong: labels: input should be a valid integer"),
         ({"seed": -1}, "is wrong: seed: input should be greater than or equal to 0"),
         ({"format": True}, "is wrong: format: input should be a valid integer"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_gan_run as gans
 import tiny
 from PIL import Image
 from refusals import refused
@@ -177,3 +178,21 @@ def test_the_worst_mistakes_are_of_the_seeds_that_were_tested_on_an_image() -> N
     rows, certain = _of_all_seeds(probabilities, np.array([[1, 3], [3, 4]]))
     assert rows.tolist() == [1, 3, 4]
     np.testing.assert_allclose(certain, [[0.1, 0.9], [0.4, 0.6], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("as_archive", [False, True])
+def test_a_gan_needs_no_labels(as_archive: bool, tmp_path: Path) -> None:
+    path, images = tmp_path / "mine", load_digits().images[:30] / 16
+    path.mkdir()
+    for i, pixels in enumerate(images):
+        Image.fromarray((pixels * 240).astype(np.uint8)).save(path / f"{i}.png")
+    if as_archive:
+        np.savez(path.with_suffix(".npz"), x_train=images)
+        path = path.with_suffix(".npz")
+    outcome = tiny.done(*gans.arguments(tmp_path / "run", "--data", str(path), "--seeds", "1"), figures=True)
+    assert "mine, 30 images of 8 x 8 pixels.\n" in outcome.stderr
+    tiny.done("report", str(tmp_path / "run"))
+    tiny.done("sample", str(tmp_path / "run"), "--model", "ebgan", "--output", str(tmp_path / "made.png"))
+    assert refused(tmp_path, "run", "--data", str(path)).endswith(
+        "and holds 'x_train'" if as_archive else "no training image has a label"
+    )

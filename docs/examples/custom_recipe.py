@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-Path("mine.toml").write_text("""
+Path("example.toml").write_text("""
 labels = [50]
 n_seeds = 3
 
@@ -36,7 +36,7 @@ of = "ladder"
 set = ["denoising_weights=[0, 0, 0, 0, 0]"]
 """)
 
-command = ["ladder-ebgan", "run", "--recipe", "mine.toml", "--data", "digits", "--output", "runs/mine", "--quiet"]
+command = ["ladder-ebgan", "run", "--recipe", "example.toml", "--data", "digits", "--output", "runs/own", "--quiet"]
 print("$", *command, flush=True)
 table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 print(table)

@@ -8,17 +8,17 @@ from sklearn.datasets import load_digits
 
 from ladder_ebgan import LadderClassifier
 
-# Stand-ins for one's own images: images/0 to images/9 with ten images each, and images/unsorted with a thousand.
+# Stand-ins for one's own images, in example-images: 0 to 9 with ten images each, and the rest in unsorted.
 digits = load_digits()
 taken = dict.fromkeys(range(10), 0)
 for i, (pixels, digit) in enumerate(zip(digits.images[:1500], digits.target, strict=False)):
     taken[digit] += 1
-    folder = Path("images", str(digit) if taken[digit] <= 10 else "unsorted")
+    folder = Path("example-images", str(digit) if taken[digit] <= 10 else "unsorted")
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray((pixels * 255 / 16).astype(np.uint8)).save(folder / f"{i:04}.png")
 
 # From here on it is what one would write for any images of one size.
-paths = sorted(Path("images").glob("*/*.png"))
+paths = sorted(Path("example-images").glob("*/*.png"))
 X = np.array([np.asarray(Image.open(path).convert("L")).ravel() / 255 for path in paths])
 y = np.array(["" if path.parent.name == "unsorted" else path.parent.name for path in paths])
 print(f"{len(X)} images of {X.shape[1]} pixels, {(y != '').sum()} with a label")

@@ -210,7 +210,8 @@ def request_of(
     if labels and isinstance(recipe, GANRecipe):
         raise UsageError(f"--labels: the recipe {name} is of GANs, which use no labels; leave the option out")
     budgets: Sequence[int] = [budget for group in labels for budget in group]
-    dataset = load_dataset(data) if table is None and data not in DATASET_NAMES else table
+    own_images = table is None and data not in DATASET_NAMES
+    dataset = load_dataset(data, without_labels=isinstance(recipe, GANRecipe)) if own_images else table
     budgets = budgets or _budgets(recipe, overrides, dataset)
     return Request(
         recipe_name=name,

@@ -93,7 +93,9 @@ class Dataset:
         return len(self.classes)
 
 
-def make_dataset(name: str, description: str, arrays: RawArrays, source: str) -> Dataset:
+def make_dataset(
+    name: str, description: str, arrays: RawArrays, source: str, without_labels: bool = False
+) -> Dataset:
     """Return the data set of raw arrays; `source` begins the message of every UsageError.
 
     Images are `[n, features]`, `[n, height, width]` or `[n, height, width, channels]`: floats in [0, 1],
@@ -104,6 +106,8 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
 
     Without test images the labelled training images are the test, each for those replicas that have not learned its
     label (`Dataset.tested`).
+
+    `without_labels` takes images of one class or none as well, as if none had a label: for GANs.
     """
     train_images = scaled_images(arrays.train_images, f"{source}: the training images")
     train_shape = train_images.shape[1:]
@@ -116,10 +120,13 @@ def make_dataset(name: str, description: str, arrays: RawArrays, source: str) ->
             "has no label: let those of such images be empty, or give the class another name"
         )
     has_label = _has_label(train_values)
-    if not has_label.any():
+    if not has_label.any() and not without_labels:
         raise UsageError(f"{source}: no training image has a label")
     classes, known = np.unique(train_values[has_label], return_inverse=True)
-    if len(classes) < 2:
+    if len(classes) < 2 and without_labels:
+        test, has_label = None, np.zeros_like(has_label)
+        classes, known = classes[:0], known[:0]
+    elif len(classes) < 2:
         raise UsageError(
             f"{source}: every training label is {classes[0].item()!r}; there must be two classes or more"
         )

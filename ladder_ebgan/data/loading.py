@@ -26,8 +26,10 @@ _MNIST_SHA256 = {  # of the files as published, uncompressed
 }
 
 
-def load_dataset(name_or_path: str) -> Dataset:
+def load_dataset(name_or_path: str, without_labels: bool = False) -> Dataset:
     """Load a data set by name (see DATASET_NAMES) or path; a name wins over a path of that name.
+
+    With `without_labels` the images of a path need none, as those of a GAN.
 
     Raises UsageError for whatever is wrong with the name, the files or what they hold.
     """
@@ -43,14 +45,15 @@ def load_dataset(name_or_path: str) -> Dataset:
         if path.is_dir():
             of_pngs = not any(path.glob("t10k-images*")) and has_pngs(path)
             kind, arrays = ("PNG", read_png_folder(path)) if of_pngs else ("IDX", read_idx_folder(path))
-            return make_dataset(short_name(path), f"{kind} files of {source}", arrays, source)
+            return make_dataset(short_name(path), f"{kind} files of {source}", arrays, source, without_labels)
         if is_table(name_or_path):
             raise UsageError(
                 f"{source} is a table, which has no images: 'ladder-ebgan run' and 'data describe' take it, with "
                 "--label-column NAME"
             )
         if path.is_file():
-            return make_dataset(short_name(path), f"arrays of {source}", read_npz(path), source)
+            arrays = read_npz(path, without_labels)
+            return make_dataset(short_name(path), f"arrays of {source}", arrays, source, without_labels)
     except MemoryError as error:
         raise MachineError(f"{name_or_path!r} does not fit into memory: give fewer or smaller images") from error
     except OSError as error:

@@ -15,10 +15,12 @@ NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # in the order of RawAr
 RIGHT = "x_train, y_train (and x_test, y_test where the test is apart)"
 
 
-def read_npz(path: Path) -> RawArrays:
-    """Read the arrays of an .npz archive: four, or those of the training alone."""
+def read_npz(path: Path, without_labels: bool = False) -> RawArrays:
+    """Read the arrays of an .npz archive: four, or those of the training alone, whose labels may be left out."""
     arrays, present = read_archive(path, NPZ_ARRAYS, f"data must be an .npz archive with {RIGHT}, or a folder")
     needed = NPZ_ARRAYS if present.intersection(NPZ_ARRAYS[2:]) else NPZ_ARRAYS[:2]
+    if without_labels and "x_train" in arrays and "y_train" not in present:
+        return RawArrays(arrays["x_train"], np.full(len(arrays["x_train"]), ""))
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise UsageError(

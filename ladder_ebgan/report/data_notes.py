@@ -25,9 +25,11 @@ def data_in_words(dataset: Dataset) -> str:
         return f"{dataset.name}, {n_train} training and {n_test} test images{known}"
     size = " x ".join(map(str, dataset.image_shape[:2]))
     of = f"{size} pixels" if dataset.columns is None else f"{dataset.n_features} features"
-    rows = f"{dataset.name}, {n_train} {dataset.examples} of {of}, {n_labeled} with a label"
+    rows = f"{dataset.name}, {n_train} {dataset.examples} of {of}"
+    if not dataset.n_classes:
+        return rows
     apart = f"; {n_test} test rows" if dataset.test_rows is None else ""
-    return f"{rows} of {dataset.n_classes} classes{apart}"
+    return f"{rows}, {n_labeled} with a label of {dataset.n_classes} classes{apart}"
 
 
 def chosen_settings(request: Request) -> str:
