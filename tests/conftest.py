@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from ladder_ebgan import processor
@@ -40,6 +41,11 @@ SMALL_RECIPE = (
     "ebgan-ladder.generator.latent_size=4",
     "ebgan-ladder.generator.learning_rate=0.001",
 )
+
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

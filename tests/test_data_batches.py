@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ def labeled_batches(subset: Indices, seed: int, *span: int) -> Indices:
     return subset[EpochSequence(len(subset), seed, Order.LABELED).batches(*span)]
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(1, 300),
     seed=st.integers(0, 3),
@@ -34,7 +33,6 @@ def test_a_window_is_made_of_its_steps(n: int, seed: int, first_step: int, n_ste
         assert_array_equal(window[k : k + 1], unlabeled_batches(n, seed, first_step + k, 1, batch_size))
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 70), seed=st.integers(0, 3), first_epoch=st.integers(0, 3000))
 def test_every_epoch_is_a_permutation(n: int, seed: int, first_epoch: int) -> None:
     """With batches of n, steps are epochs; those up to 3,005 of 70 images cross several blocks of 65,536."""
@@ -92,7 +90,6 @@ def test_what_a_caller_writes_into_a_batch_stays_with_the_caller() -> None:
     assert_array_equal(sequence.batches(0, 1, 4), kept)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=8))
 def test_a_sequence_goes_anywhere_and_keeps_only_what_it_needs(first_steps: list[int]) -> None:
     """Steps of 90 of 70 images; a block is 936 epochs, or 728 steps: a window of 50 steps lies in two at most."""

@@ -227,7 +227,6 @@ def test_agrees_with_scipy(errors: list[tuple[float, float]]) -> None:
         assert compared.p_wilcoxon == pytest.approx(scipy.stats.wilcoxon(differences).pvalue)
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_swapping_the_models_turns_the_signs(errors: list[tuple[float, float]]) -> None:
     baseline, model = zip(*errors, strict=True)
@@ -294,7 +293,6 @@ def test_the_interval_decides(differences: list[float], verdict: str) -> None:
     assert of_differences([-difference for difference in differences], 2.7).verdict == verdict
 
 
-@settings(deadline=None)
 @given(pairs, st.sampled_from([0.1, 0.5, 1.0, 3.0]))
 def test_equivalence_agrees_with_scipy_s_one_sided_tests(errors: list[tuple[float, float]], margin: float) -> None:
     baseline, other = map(list, zip(*errors, strict=True))
