@@ -240,7 +240,7 @@ def test_predict_and_sample_take_the_file_of_an_estimator(ebgan: EBGANLadderClas
     assert lines[0] == "row,label,probability,energy,agreement,true_label,probability_0,probability_1,probability_2"
     cells = np.array([line.split(",") for line in lines[1:]], dtype=float)
     assert_array_equal(cells[:, 1], ebgan.predict(X))
-    assert_allclose(cells[:, 5:], ebgan.predict_proba(X), rtol=1e-4, atol=1e-6)
+    assert_allclose(cells[:, 6:], ebgan.predict_proba(X), rtol=1e-4, atol=1e-6)
     assert_allclose(cells[:, 3], -ebgan.score_samples(X), rtol=1e-3)
     tiny.done("sample", str(path), "--n", "30", "--output", str(tmp_path / "drawn.npz"))
     with np.load(tmp_path / "drawn.npz") as archive:

@@ -327,9 +327,10 @@ def test_a_dry_run_says_what_was_chosen(tmp_path: Path) -> None:
     path = trees(tmp_path / "trees.csv")
     text = tiny.done(*command(path, tmp_path / "planned", "--dry-run")).stdout
     assert "trees, 40 rows of 2 features, 20 with a label of 2 classes\n" in text
-    assert "hidden layers of 64, 32, 16 units, batches of 40 rows; all of them in run.json\n" in text
+    assert "hidden layers of 64, 32, 16 units, batches of 40 rows; all of them with --json\n" in text
     assert "Each seed learns 16 of the labels and is tested on the other 4 rows that have one;" in text
     chosen = plan(path)
+    assert chosen["settings"]["network"]["hidden_sizes"] == [64, 32, 16]
     assert (chosen["recipe"], chosen["models"], chosen["labels"], chosen["seeds"]) == (
         *("auto", ["ladder"], [16]),
         [0, 1, 2, 3, 4],

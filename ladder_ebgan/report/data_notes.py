@@ -37,7 +37,7 @@ def chosen_settings(request: Request) -> str:
     recipe = request.recipe
     assert isinstance(recipe, Recipe)
     hidden = ", ".join(map(str, recipe.network.hidden_sizes))
-    return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all with --json"
+    return f"hidden layers of {hidden} units, batches of {recipe.training.batch_size} rows; all of them with --json"
 
 
 def _column_notes(dataset: Dataset) -> Iterator[str]:
