@@ -33,12 +33,11 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from ladder_ebgan import LadderClassifier
 from ladder_ebgan.data import load_dataset
 from ladder_ebgan.report.lines import plus_minus
-from ladder_ebgan.statistics import compare_paired, holm, mean, standard_deviation
+from ladder_ebgan.statistics import ALPHA, compare_paired, holm, mean, standard_deviation
 
 BUDGETS = (2, 5, 10)  # labelled rows of each class
 TEST_SHARE = 0.3
 MNIST_ROWS = 10_000  # of its training images; its test images are not read
-ALPHA = 0.05
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # as of train_test_split
 

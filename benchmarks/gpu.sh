@@ -19,9 +19,10 @@
 # is measured, stay in WORK, for which a disk in memory (/dev/shm) is fastest; where WORK is lost, runs go on from the
 # seeds that are finished in OUT, and nothing else does. A run's checkpoints take some 2 GB. OUT gets small files only, and
 # ARCHIVE, which is OUT.tar.gz unless it is set, holds them all after each run and each measurement; where it is there and
-# OUT is not, or is empty, OUT begins as what it holds. If the first measurement succeeds uncompiled only, everything runs uncompiled, as
-# recorded steps all the same; LADDER_EBGAN_NO_GRAPH=1 has nothing recorded, if that should fail. The project itself needs
-# no installation: it is taken from this source tree. The packages that it depends on (setup.cfg) have to be there.
+# OUT is not, or is empty, OUT begins as what it holds. If the first measurement succeeds uncompiled only, everything runs
+# uncompiled, as recorded steps all the same; LADDER_EBGAN_NO_GRAPH=1 has nothing recorded, if that should fail. The
+# project itself needs no installation: it is taken from this source tree. The packages that it depends on (setup.cfg)
+# have to be there.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)

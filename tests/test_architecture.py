@@ -327,7 +327,7 @@ ALLOWED: dict[str, set[str]] = {
     "report.data_notes": {"data", "experiment", "recipe"},
     "report.announcement": {"experiment", "machine", "processes", "report.data_notes", "report.phrases"},
     "report.bench": {"bench"},
-    "report.lines": set(),
+    "report.lines": {"statistics"},
     "report.doctor": {"doctor", "report.lines"},
     "report.dry_run": {
         *{"dry_run", "processes", "report.announcement", "report.data_notes", "report.lines", "report.phrases"},

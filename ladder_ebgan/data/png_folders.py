@@ -1,6 +1,6 @@
 """Folders of PNG files: a subfolder for each class, named like it, and images without a label beside these."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ PLACE = "images of a class lie in a subfolder named like it, those without a lab
 
 def has_pngs(folder: Path) -> bool:
     """Return whether there are PNG files in a folder or its subfolders, or in those of `train` in it."""
-    return any(labeled_pngs(each)[0] for each in (folder, folder / TRAIN) if each.is_dir())
+    return any(True for each in (folder, folder / TRAIN) if each.is_dir() for _ in _pngs(each))
 
 
 def read_png_folder(folder: Path) -> RawArrays:
@@ -52,9 +52,13 @@ def test_folder(folder: Path) -> Path | None:
 
 def labeled_pngs(folder: Path) -> tuple[list[Path], NDArray[np.str_]]:
     """Return the PNG files in a folder, then those in its subfolders, and the names of these as their labels."""
-    folders = [folder, *(sub for sub in entries(folder) if sub.is_dir())]
-    paths = [path for each in folders for path in entries(each) if path.suffix.lower() == ".png" and path.is_file()]
+    paths = list(_pngs(folder))
     return paths, np.array(["" if path.parent == folder else path.parent.name for path in paths], dtype=np.str_)
+
+
+def _pngs(folder: Path) -> Iterator[Path]:
+    for each in (folder, *(sub for sub in entries(folder) if sub.is_dir())):
+        yield from (path for path in entries(each) if path.suffix.lower() == ".png" and path.is_file())
 
 
 def entries(folder: Path) -> list[Path]:

@@ -5,12 +5,12 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ladder_ebgan.statistics import ALPHA, DECIMALS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 SMALLEST_P = 0.0001  # that is written out
-ALPHA = 0.05  # on whose side a p-value lies has to show
-NO_DIFFERENCE = 1e-9  # smaller ones are those of rounding
 NARROWEST = 20  # what is left for a text is not squeezed below this
 
 
@@ -61,7 +61,7 @@ def p_value(p: float) -> str:
 def signed(difference: float, digits: int = 2) -> str:
     """Return a difference with its sign and two digits behind the point, but `-0.001` where that would be 0."""
     text = f"{difference:+z.{digits}f}"
-    return text if float(text) or abs(difference) < NO_DIFFERENCE else f"{difference:+.1g}"
+    return text if float(text) or abs(difference) < 10**-DECIMALS else f"{difference:+.1g}"
 
 
 def text_console(color: bool = False) -> "Console":

@@ -136,7 +136,7 @@ def _of_all_seeds(
         probabilities: `[seeds, n, classes]`.
         tested: `[seeds, n]`, the images.
     """
-    rows, place = np.unique(tested, return_inverse=True)
+    rows, place = np.unique(tested.ravel(), return_inverse=True)
     sums = np.zeros((len(rows), probabilities.shape[-1]))
-    np.add.at(sums, place.ravel(), probabilities.reshape(len(place.ravel()), -1))
-    return rows, sums / np.bincount(place.ravel())[:, None]
+    np.add.at(sums, place, probabilities.reshape(len(place), -1))
+    return rows, sums / np.bincount(place)[:, None]
